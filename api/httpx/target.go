@@ -1,0 +1,220 @@
+package httpx
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"opencloud/cloud"
+)
+
+// TargetKind is which tree a WebDAV URL points into.
+type TargetKind uint8
+
+const (
+	Nowhere  TargetKind = iota // a root above the spaces, such as /dav/spaces
+	Tree                       // files of a space
+	Bin                        // the trash: Ref as Files.Trash takes it
+	Meta                       // /dav/meta/{id}: Ref is the node
+	Versions                   // /dav/meta/{id}/v[/{key}]: Ref is the node, Version the key or empty
+)
+
+// A Target is what a WebDAV URL names.
+type Target struct {
+	Kind    TargetKind
+	Ref     cloud.Ref
+	Version string
+	// Prefix is the escaped path, base path included, of where Ref.Path (or
+	// Version) is empty, without trailing slash: hrefs are Prefix + "/" + path.
+	Prefix string
+}
+
+// Locate says what the URL of a request names. Handlers see the path without
+// the site's base path; Prefix has it.
+func Locate(r *http.Request, files cloud.Files) (Target, error) {
+	return locate(r.Context(), r.URL.EscapedPath(), files)
+}
+
+// LocateDestination says what the Destination header names: an absolute URL
+// of ours or an absolute path, both with the base path.
+func LocateDestination(r *http.Request, files cloud.Files) (Target, error) {
+	dest := r.Header.Get("Destination")
+	u, err := url.Parse(dest)
+	if err != nil || dest == "" {
+		return Target{}, cloud.Refuse(cloud.Invalid, "The Destination header is missing or not a URL.")
+	}
+	site := From(r.Context()).Site
+	if u.Host != "" && !strings.EqualFold(u.Host, r.Host) && !strings.EqualFold(u.Host, site.URL.Host) {
+		return Target{}, cloud.Refuse(cloud.NotSupported, "The destination is on another server.")
+	}
+	path, ok := strings.CutPrefix(u.EscapedPath(), site.Base())
+	if !ok || !strings.HasPrefix(path, "/") {
+		return Target{}, cloud.Refuse(cloud.NotExist, "The destination is outside of what this server holds.")
+	}
+	return locate(r.Context(), path, files)
+}
+
+func locate(ctx context.Context, escaped string, files cloud.Files) (t Target, err error) {
+	rest := strings.TrimLeft(escaped, "/")
+	prefix := From(ctx).Site.Base()
+	// next takes a segment, decoded, off the rest and adds it to the prefix.
+	next := func() (string, error) {
+		seg, tail, _ := strings.Cut(rest, "/")
+		rest = strings.TrimLeft(tail, "/")
+		name, err := url.PathUnescape(seg)
+		if err != nil {
+			return "", cloud.Refuse(cloud.Invalid, "The URL is not properly encoded.")
+		}
+		if seg != "" {
+			prefix += "/" + seg
+		}
+		return name, nil
+	}
+	take := func() string {
+		var s string
+		if err == nil {
+			s, err = next()
+		}
+		return s
+	}
+	done := func(kind TargetKind, ref cloud.Ref) (Target, error) {
+		t.Kind, t.Prefix = kind, prefix
+		if err == nil && kind != Versions {
+			ref.Path, err = decode(rest)
+		}
+		t.Ref = ref
+		return t, err
+	}
+	home := func(user string) (cloud.Ref, error) {
+		c := cloud.CallerFrom(ctx)
+		if user != "" && (c.User == nil || !strings.EqualFold(user, c.User.Name) && user != string(c.User.ID)) {
+			return cloud.Ref{}, cloud.NotExist // the homes of others are reached by their space ids only
+		}
+		s, err := files.Home(ctx)
+		if err != nil {
+			return cloud.Ref{}, err
+		}
+		return cloud.Ref{Space: s.ID}, nil
+	}
+
+	area := take()
+	if area == "remote.php" {
+		area = take()
+	}
+	if area == "webdav" {
+		if err == nil {
+			t.Ref, err = home("")
+		}
+		return done(Tree, t.Ref)
+	}
+	if area != "dav" {
+		return t, cloud.NotExist
+	}
+	switch area = take(); area {
+	case "spaces", "files":
+		if rest == "" {
+			return done(Nowhere, t.Ref)
+		}
+		id := take()
+		switch {
+		case area == "spaces" && id == "trash-bin":
+			space := take()
+			if err == nil {
+				t.Ref, err = cloud.ParseItemID(space)
+			}
+			return done(Bin, entry(t.Ref, rest, take))
+		case area == "files" && id != "spaces":
+			if err == nil {
+				t.Ref, err = home(id)
+			}
+			return done(Tree, t.Ref)
+		case area == "files":
+			id = take() // restoring a version, the web client says /dav/files/spaces/{id}
+		}
+		if err == nil {
+			t.Ref, err = cloud.ParseItemID(id)
+		}
+		return done(Tree, t.Ref)
+	case "trash-bin":
+		user := take()
+		if err == nil {
+			t.Ref, err = home(user)
+		}
+		return done(Bin, entry(t.Ref, rest, take))
+	case "meta":
+		if rest == "" {
+			return done(Nowhere, t.Ref)
+		}
+		id := take()
+		if err == nil {
+			t.Ref, err = cloud.ParseItemID(id)
+		}
+		if rest == "" {
+			return done(Meta, t.Ref)
+		}
+		if v := take(); v != "v" && err == nil {
+			err = cloud.NotExist
+		}
+		t, err = done(Versions, t.Ref)
+		if rest != "" {
+			t.Version = take()
+		}
+		if rest != "" && err == nil {
+			err = cloud.NotExist
+		}
+		return t, err
+	case "":
+		return done(Nowhere, t.Ref)
+	}
+	return t, cloud.NotExist
+}
+
+// entry adds the key of a bin entry, if the URL goes on to one.
+func entry(bin cloud.Ref, rest string, take func() string) cloud.Ref {
+	bin.Node = ""
+	if rest != "" {
+		bin.Node = cloud.NodeID(take())
+	}
+	return bin
+}
+
+// decode turns the escaped rest of a URL into a Ref.Path. Doubled slashes
+// count once, as clients and proxies expect.
+func decode(rest string) (string, error) {
+	var b strings.Builder
+	for seg := range strings.SplitSeq(rest, "/") {
+		if seg == "" {
+			continue
+		}
+		name, err := url.PathUnescape(seg)
+		if err != nil {
+			return "", cloud.Refuse(cloud.Invalid, "The URL is not properly encoded.")
+		}
+		if err := cloud.CheckName(name); err != nil {
+			return "", err
+		}
+		if b.Len() > 0 {
+			b.WriteByte('/')
+		}
+		b.WriteString(name)
+	}
+	return cloud.CleanPath(b.String())
+}
+
+// EscapePath appends a Ref.Path the way it stands in an href: every byte that
+// RFC 3986 does not allow in a path is escaped, "/" is not.
+func EscapePath(b []byte, path string) []byte {
+	const hex = "0123456789ABCDEF"
+	for i := range len(path) {
+		c := path[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9',
+			c == '/', c == '-', c == '_', c == '.', c == '~', c == '$', c == '!', c == '(', c == ')', c == '*', c == ',', c == '=', c == ':', c == '@', c == '+':
+			b = append(b, c)
+		default:
+			b = append(b, '%', hex[c>>4], hex[c&15])
+		}
+	}
+	return b
+}

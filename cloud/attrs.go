@@ -1,0 +1,17 @@
+package cloud
+
+// Traits says which of the rare things a node has.
+type Traits uint8
+
+const (
+	HasGrants Traits = 1 << iota
+	HasLocks
+	HasAttrs
+)
+
+// Keys of Node.Attrs.
+const (
+	// AttrProp + "{namespace}name" is a dead WebDAV property: the XML inside
+	// its element (RFC 4918, section 4.3).
+	AttrProp = "prop."
+)

@@ -1,0 +1,3 @@
+module opencloud
+
+go 1.26
