@@ -291,7 +291,7 @@ func (s *Store) AppendUpload(ctx context.Context, space cloud.SpaceID, id cloud.
 	piece, readErr := io.ReadAll(io.LimitReader(body, room+1))
 	switch {
 	case int64(len(piece)) > room:
-		piece, readErr = piece[:room], cloud.Refuse(cloud.Invalid, "The upload is longer than announced.")
+		piece, readErr = nil, cloud.Refuse(cloud.Invalid, "The upload is longer than announced.")
 	case errors.Is(readErr, cloud.BadSum):
 		piece = nil
 	}
