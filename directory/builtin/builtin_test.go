@@ -326,7 +326,7 @@ func TestPasswordIsForgotten(t *testing.T) {
 		}
 		verify()
 		u.Disabled = true
-		u = set(t, d, *u, "")
+		set(t, d, *u, "")
 		if d.Recall("ada", "pw") != nil {
 			t.Error("remembered though disabled")
 		}
