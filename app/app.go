@@ -36,7 +36,8 @@ type System struct {
 	// What the protocols serve; nil: not running.
 	TUS http.Handler
 
-	closers []func() error // in the order of starting
+	adminPassword string         // see Started
+	closers       []func() error // in the order of starting
 }
 
 // Close ends the modules, last started first.
@@ -49,22 +50,23 @@ func (s *System) Close() error {
 	return errors.Join(errs...)
 }
 
-// Addresses are where a server listens.
-type Addresses struct {
-	Front, Debug string // host:port; Debug is empty when there is none
+// Started is what there is to tell of a server that is ready.
+type Started struct {
+	Front, Debug  string // where it listens, host:port; Debug is empty when there is none
+	AdminPassword string // of the user admin, if this start made it and nobody chose one
 }
 
 // Run starts the modules and serves until ctx is done; then requests under
 // way have Config.Shutdown to end. ready is called once, when requests are
 // being answered.
-func Run(ctx context.Context, cfg *config.Config, log *slog.Logger, ready func(Addresses)) error {
+func Run(ctx context.Context, cfg *config.Config, log *slog.Logger, ready func(Started)) error {
 	// Listen before anything else: a second server ends here, having touched nothing.
 	l, err := listen(cfg.Proxy.Addr, "PROXY_HTTP_ADDR")
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	at := Addresses{Front: l.Addr().String()}
+	at := Started{Front: l.Addr().String()}
 	m := newMetrics()
 	var dbg *debugServer
 	if cfg.Debug.Addr != "" {
@@ -87,7 +89,7 @@ func Run(ctx context.Context, cfg *config.Config, log *slog.Logger, ready func(A
 	if err := Build(ctx, s, modules(), want...); err != nil {
 		return err
 	}
-	f, err := newFront(s, m)
+	f, err := newFront(s, routes(s), m)
 	if err != nil {
 		return err
 	}
@@ -102,6 +104,7 @@ func Run(ctx context.Context, cfg *config.Config, log *slog.Logger, ready func(A
 	}
 	notify(cfg.Notify, "READY=1", log)
 	log.Info("ready", "url", cfg.URL, "listen", at.Front, "debug", at.Debug, "version", Version)
+	at.AdminPassword = s.adminPassword
 	ready(at)
 
 	select {
@@ -109,7 +112,7 @@ func Run(ctx context.Context, cfg *config.Config, log *slog.Logger, ready func(A
 		return fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
 	}
-	log.Info("stopping", "timeout", cfg.Shutdown)
+	log.Info("stopping", "timeout", cfg.Shutdown.String())
 	notify(cfg.Notify, "STOPPING=1", log)
 	if dbg != nil {
 		dbg.stop()

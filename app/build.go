@@ -138,9 +138,12 @@ var services = map[string][]string{
 // Services are the names that Modules knows, sorted.
 func Services() []string { return slices.Sorted(maps.Keys(services)) }
 
-// Modules are those that do the work of a service; ok is false if there is
-// no such service.
-func Modules(service string) (modules []string, ok bool) {
-	modules, ok = services[service]
-	return modules, ok
+// Modules are those that do the work of a service, or the one of that name;
+// ok is false if there is neither.
+func Modules(name string) (mods []string, ok bool) {
+	if mods, ok = services[name]; ok {
+		return mods, true
+	}
+	ok = slices.ContainsFunc(modules(), func(m Module) bool { return m.Name == name })
+	return []string{name}, ok
 }

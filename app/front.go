@@ -30,7 +30,7 @@ type front struct {
 	running sync.WaitGroup
 }
 
-func newFront(s *System, m *metrics) (*front, error) {
+func newFront(s *System, table []Route, m *metrics) (*front, error) {
 	f := &front{
 		site:    &httpx.Site{URL: s.Config.Site(), Challenges: s.Auth.Challenges()},
 		log:     s.Log,
@@ -47,13 +47,13 @@ func newFront(s *System, m *metrics) (*front, error) {
 		if err != nil {
 			a, aerr := netip.ParseAddr(text)
 			if aerr != nil {
-				return nil, cloud.Refuse(cloud.Invalid, "The trusted proxy %q (OC_TRUSTED_PROXIES) is neither an address nor a network such as 10.0.0.0/8.", text)
+				return nil, cloud.Refuse(cloud.Invalid, "The trusted proxy %q (PROXY_TRUSTED_PROXIES) is neither an address nor a network such as 10.0.0.0/8.", text)
 			}
 			p = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen())
 		}
 		f.trusted = append(f.trusted, p.Masked())
 	}
-	f.routes = byLength(routes(s))
+	f.routes = byLength(table)
 	for i := range f.routes {
 		rt := &f.routes[i]
 		rt.Handler = s.Auth.Wrap(f.inner(rt.Handler, rt.Open, rt.Fail), rt.Open, rt.Fail)
@@ -159,7 +159,7 @@ func (f *front) done(x *exchange, r *http.Request) {
 	if f.log.Enabled(r.Context(), slog.LevelInfo) {
 		x.request.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
 			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", x.status),
-			slog.Int64("bytes", x.bytes), slog.Duration("took", took), slog.String("from", r.RemoteAddr),
+			slog.Int64("bytes", x.bytes), slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("from", r.RemoteAddr),
 			slog.String("user", x.user), slog.String("proto", r.Proto))
 	}
 	if p != nil {

@@ -21,7 +21,7 @@ func modules() []Module {
 	}
 }
 
-func startUsers(_ context.Context, s *System) error {
+func startUsers(ctx context.Context, s *System) error {
 	opts := s.Config.IDM.Options
 	opts.Log = s.Log
 	d, err := builtin.Open(s.Config.IDM.Path, opts)
@@ -29,6 +29,9 @@ func startUsers(_ context.Context, s *System) error {
 		return err
 	}
 	s.Directory = d
+	if s.adminPassword, err = FirstUsers(ctx, d, s.Config.IDM); err != nil {
+		return err
+	}
 	s.closers = append(s.closers, d.Close)
 	return nil
 }

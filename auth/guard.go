@@ -162,4 +162,3 @@ func (l *limit) give(key uint64) {
 	a, b := l.cells(key)
 	*a, *b = *a-l.every, *b-l.every
 }
-

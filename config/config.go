@@ -23,6 +23,8 @@ import (
 )
 
 // Config is all that can be configured. Load makes one.
+//
+//go:generate sh -c "go run ../cmd/opencloud config --docs > config.md.new && mv config.md.new ../docs/config.md"
 type Config struct {
 	URL      string        `yaml:"url" env:"OC_URL" default:"https://localhost:9200" doc:"Address by which clients reach the server, with a base path if it has one."`
 	Data     string        `yaml:"data" env:"OC_BASE_DATA_PATH" default:"$HOME/.opencloud" doc:"Folder of everything that the server keeps; /var/lib/opencloud when there is no home."`
@@ -44,6 +46,7 @@ type Config struct {
 
 	dir     string
 	sources map[string]string // by key, of what is not a default
+	inFile  map[string]bool   // by key
 	unknown []string          // variables that look like ours
 }
 
@@ -61,7 +64,7 @@ type Proxy struct {
 	TLS     bool          `yaml:"tls" env:"PROXY_TLS" default:"true" doc:"Speak HTTPS; false is for a reverse proxy in front that does."`
 	Cert    string        `yaml:"tls_cert" env:"PROXY_TRANSPORT_TLS_CERT" default:"" doc:"File of the certificate with its chain, PEM; empty is a self-signed one. A renewed file is taken up by itself."`
 	Key     string        `yaml:"tls_key" env:"PROXY_TRANSPORT_TLS_KEY" default:"" doc:"File of the certificate's key, PEM."`
-	Trusted []string      `yaml:"trusted_proxies" env:"OC_TRUSTED_PROXIES" default:"" doc:"Addresses or networks of reverse proxies whose X-Forwarded-For is believed."`
+	Trusted []string      `yaml:"trusted_proxies" env:"PROXY_TRUSTED_PROXIES" default:"" doc:"Addresses or networks of reverse proxies whose X-Forwarded-For is believed."`
 	Stall   time.Duration `yaml:"stall_timeout" env:"PROXY_STALL_TIMEOUT" default:"2m" doc:"How long a transfer may stand still before it is cut."`
 }
 
@@ -115,10 +118,13 @@ func (s Source) dir() string {
 	return "/etc/opencloud"
 }
 
+// Path is that of opencloud.yaml, which need not exist.
+func (s Source) Path() string { return filepath.Join(s.dir(), File) }
+
 // Load fills a Config: defaults, then opencloud.yaml, which need not exist,
 // then the environment. Its errors are sentences that say where to look.
 func Load(src Source) (*Config, error) {
-	c := &Config{dir: src.dir(), sources: map[string]string{}}
+	c := &Config{dir: src.dir(), sources: map[string]string{}, inFile: map[string]bool{}}
 	all := fieldsOf(c)
 	home := src.look("HOME")
 	for _, f := range all {
@@ -176,6 +182,9 @@ func (c *Config) Dir() string { return c.dir }
 
 // Path is that of opencloud.yaml.
 func (c *Config) Path() string { return filepath.Join(c.dir, File) }
+
+// InFile tells whether opencloud.yaml sets the key.
+func (c *Config) InFile(key string) bool { return c.inFile[key] }
 
 // Unknown are the variables of the environment that begin with OC_ and mean
 // nothing here: spelled wrongly, perhaps.

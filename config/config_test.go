@@ -265,7 +265,7 @@ func FuzzYAML(f *testing.F) {
 	f.Add([]byte("proxy:\n  addr: ${A|b}\nrun_services: [a, b]\n"))
 	f.Add([]byte("url: |\n  x\n---\ndata: ~\n"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		c := &Config{sources: map[string]string{}}
+		c := &Config{sources: map[string]string{}, inFile: map[string]bool{}}
 		c.readYAML(fieldsOf(c), File, body, func(string) string { return "" })
 	})
 }

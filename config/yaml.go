@@ -63,7 +63,7 @@ func (c *Config) readYAML(all []*field, name string, body []byte, look func(stri
 			text, ok, err := scalar(p.Value, look)
 			if err == nil && ok {
 				err = f.set(text)
-				c.sources[key] = at(p.Key)
+				c.sources[key], c.inFile[key] = at(p.Key), true
 			}
 			if err != nil {
 				return cloud.Refuse(cloud.Invalid, "%s: the value of %q is not valid: %v.", at(p.Key), key, err)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -443,5 +444,28 @@ func BenchmarkOpen100k(b *testing.B) {
 	}
 	for b.Loop() {
 		open(b, dir)
+	}
+}
+
+// root may run the command line over the files of another user's server.
+func TestFilesBelongToTheServer(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir)
+	uid := os.Geteuid()
+	if uid == 0 { // anybody else can only see that nothing breaks
+		uid = 12345
+		if err := os.Chown(d.users, uid, uid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u := set(t, d, cloud.User{Name: "ada"}, "")
+	for _, name := range []string{d.file(u.ID), filepath.Join(dir, "lock")} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := int(info.Sys().(*syscall.Stat_t).Uid); got != uid {
+			t.Errorf("%s belongs to %d, want %d", name, got, uid)
+		}
 	}
 }

@@ -168,6 +168,7 @@ func (d *Directory) change(f func() error) error {
 		return err
 	}
 	defer lock.Close() // lets go of the lock
+	d.own(lock)
 	for {
 		if err = unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != unix.EINTR {
 			break
@@ -220,6 +221,7 @@ func (d *Directory) write(a *account) (err error) {
 			os.Remove(tmp)
 		}
 	}()
+	d.own(f)
 	_, err = f.Write(append(body, '\n'))
 	if err == nil {
 		err = f.Sync()
@@ -236,6 +238,15 @@ func (d *Directory) write(a *account) (err error) {
 	}
 	a.file = fileID{st.Ino, st.Mtim.Nano(), st.Size}
 	return d.sync()
+}
+
+// own gives a new file to the owner of the folder: the command line is often
+// root where the server is not, and the server must read what it wrote.
+func (d *Directory) own(f *os.File) {
+	var st unix.Stat_t
+	if os.Geteuid() == 0 && unix.Stat(d.users, &st) == nil && st.Uid != 0 {
+		f.Chown(int(st.Uid), int(st.Gid))
+	}
 }
 
 func (d *Directory) unlink(id cloud.UserID) error {
