@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -400,9 +399,9 @@ func BenchmarkMyDrives(b *testing.B) {
 	r := httptest.NewRequestWithContext(ctx, "GET", "/graph/v1.0/me/drives", nil)
 	b.ReportAllocs()
 	for b.Loop() {
-		rec := &httptest.ResponseRecorder{HeaderMap: http.Header{}, Body: new(bytes.Buffer)}
+		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, r)
-		if rec.Code != 200 && rec.Code != 0 {
+		if rec.Code != 200 {
 			b.Fatal(rec.Code)
 		}
 	}
