@@ -112,7 +112,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.RemoteAddr = f.client(r)
 	defer f.done(x, r)
 	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = &body{ReadCloser: r.Body, control: http.NewResponseController(w), stall: f.stall}
+		b := &body{ReadCloser: r.Body, control: http.NewResponseController(w), stall: f.stall}
+		b.arm()
+		r.Body = b
 	}
 	path, ok := strings.CutPrefix(r.URL.EscapedPath(), f.site.Base())
 	if path == "" {

@@ -3,7 +3,10 @@ package app
 import (
 	"context"
 
+	"opencloud/api/graph"
+	"opencloud/api/ocs"
 	"opencloud/api/tus"
+	"opencloud/api/wellknown"
 	"opencloud/auth"
 	"opencloud/core"
 	"opencloud/directory/builtin"
@@ -18,6 +21,9 @@ func modules() []Module {
 		{"storage", nil, startStorage},
 		{"files", []string{"storage"}, startFiles},
 		{"tus", []string{"files", "auth"}, startTUS},
+		{"graph", []string{"files", "users", "auth"}, startGraph},
+		{"ocs", []string{"files", "auth"}, startOCS},
+		{"wellknown", []string{"auth"}, startWellknown},
 	}
 }
 
@@ -55,5 +61,33 @@ func startFiles(_ context.Context, s *System) error {
 
 func startTUS(_ context.Context, s *System) error {
 	s.TUS = tus.New(s.Files, s.Uploads, s.Config.Uploads)
+	return nil
+}
+
+func startGraph(_ context.Context, s *System) error {
+	s.Graph = graph.New(s.Files, s.Directory, s.Config.Graph)
+	return nil
+}
+
+// What clients are told of the product. Old ones compare legacy with what
+// they need, and new ones ask for Version.
+const (
+	product = "OpenCloud"
+	edition = "Community"
+	legacy  = "10.11.0"
+)
+
+func startOCS(_ context.Context, s *System) error {
+	s.OCS = ocs.New(s.Files, ocs.Options{
+		Product: product, ProductVersion: Version, Edition: edition, Version: legacy,
+		MaxQuota: s.Config.Core.MaxQuota, NoVersions: s.Config.Core.NoVersions,
+		TusVersion: tus.Version, TusExtensions: tus.Extensions,
+		MaxChunkSize: s.Config.Uploads.MaxChunkSize, MethodOverride: s.Config.Uploads.MethodOverride,
+	})
+	return nil
+}
+
+func startWellknown(_ context.Context, s *System) error {
+	s.Wellknown = wellknown.New(wellknown.Options{Product: product, ProductVersion: Version, Edition: edition, Version: legacy})
 	return nil
 }

@@ -25,8 +25,15 @@ type Route struct {
 func routes(s *System) []Route {
 	tus := []string{http.MethodPost, http.MethodPatch}
 	all := []Route{
+		{"/", nil, s.Wellknown, true, httpx.WriteText},
 		{"/data/", nil, s.TUS, false, httpx.FailOData},
 		{"/dav/", tus, s.TUS, false, httpx.FailOData},
+		{"/graph/", nil, s.Graph, false, httpx.FailOData},
+		{"/ocs/", nil, s.OCS, false, httpx.FailOCS},
+		{"/ocs/v1.php/cloud/capabilities", nil, s.OCS, true, httpx.FailOCS},
+		{"/ocs/v1.php/config", nil, s.OCS, true, httpx.FailOCS},
+		{"/ocs/v2.php/cloud/capabilities", nil, s.OCS, true, httpx.FailOCS},
+		{"/ocs/v2.php/config", nil, s.OCS, true, httpx.FailOCS},
 		{"/remote.php/", tus, s.TUS, false, httpx.FailOData},
 		{"/webdav/", tus, s.TUS, false, httpx.FailOData},
 	}
