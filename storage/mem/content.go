@@ -75,9 +75,6 @@ func (s *Store) Write(ctx context.Context, w cloud.Write) (*cloud.Node, bool, er
 		body, fresh = u.body, 0
 	}
 	size := int64(len(body))
-	if w.Limit > 0 && size > w.Limit {
-		return fail(cloud.Full)
-	}
 	if err := s.fits(fresh); err != nil {
 		return fail(err)
 	}

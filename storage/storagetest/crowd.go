@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -379,7 +380,13 @@ var crowdTales = []tale{
 		for at := range int64(4) {
 			var won atomic.Int32
 			crowd(6, func(int) {
-				if _, err := h.AppendUpload(h.ctx, h.space, u.ID, at, strings.NewReader("x")); err == nil {
+				slow := readerFunc(func(p []byte) (int, error) {
+					for range 20 {
+						runtime.Gosched() // so that the others come as well
+					}
+					return copy(p, "x"), io.EOF
+				})
+				if _, err := h.AppendUpload(h.ctx, h.space, u.ID, at, slow); err == nil {
 					won.Add(1)
 				} else if !errors.Is(err, cloud.Conflict) {
 					h.Errorf("AppendUpload beside others: got %v", err)
