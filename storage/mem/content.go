@@ -3,6 +3,7 @@ package mem
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"maps"
@@ -285,8 +286,11 @@ func (s *Store) AppendUpload(ctx context.Context, space cloud.SpaceID, id cloud.
 	}
 	room := now.How.Size - offset
 	piece, readErr := io.ReadAll(io.LimitReader(body, room+1))
-	if int64(len(piece)) > room {
-		piece, readErr = piece[:room], cloud.Refuse(cloud.Invalid, "The upload is longer than announced.")
+	switch {
+	case int64(len(piece)) > room:
+		piece, readErr = nil, cloud.Refuse(cloud.Invalid, "The upload is longer than announced.")
+	case errors.Is(readErr, cloud.BadSum):
+		piece = nil
 	}
 
 	s.change.Lock()

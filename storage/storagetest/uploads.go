@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"testing/iotest"
 	"time"
 
 	"opencloud/cloud"
@@ -141,15 +142,33 @@ var uploadTales = []tale{
 		u := h.begin("f", 5)
 		h.fill(u.ID, 0, "012")
 		for _, body := range []io.Reader{strings.NewReader("345"), endless{}} {
-			now, err := h.Upload(h.ctx, h.space, u.ID)
-			if err != nil {
-				h.Fatalf("Upload: got %v", err)
-			}
-			next, err := h.add(u.ID, now.Offset, body)
+			next, err := h.add(u.ID, 3, body)
 			h.kind("AppendUpload beyond the size", err, cloud.Invalid)
-			if next < 3 || next > 5 {
-				h.Errorf("AppendUpload beyond the size: got next %d, want 3 to 5", next)
+			if next != 3 {
+				h.Errorf("AppendUpload beyond the size: got next %d, want 3", next)
 			}
+		}
+		h.fill(u.ID, 3, "34")
+		if got := h.read(h.write(h.end(u)).ID); got != "01234" {
+			h.Errorf("content: got %q, want 01234", got)
+		}
+	}},
+
+	{"UploadBadSum", func(h *house) {
+		u := h.begin("f", 300_000)
+		body := long(300_000)
+		h.fill(u.ID, 0, body[:1000])
+		for _, n := range []int{0, 1, 200_000, 299_000} {
+			wrong := io.MultiReader(strings.NewReader(body[:n]), iotest.ErrReader(cloud.Refuse(cloud.BadSum, "No.")))
+			next, err := h.add(u.ID, 1000, wrong)
+			h.kind("AppendUpload of a body that ends in BadSum", err, cloud.BadSum)
+			if next != 1000 {
+				h.Errorf("AppendUpload of a body that ends in BadSum: got next %d, want 1000", next)
+			}
+		}
+		h.fill(u.ID, 1000, body[1000:])
+		if got := h.read(h.write(h.end(u)).ID); got != body {
+			h.Errorf("content: got %d other bytes", len(got))
 		}
 	}},
 
