@@ -36,13 +36,17 @@ func Locate(r *http.Request, files cloud.Files) (Target, error) {
 	return locate(r.Context(), r.URL.EscapedPath(), files)
 }
 
-// LocateDestination says what the Destination header names: an absolute URL
-// of ours or an absolute path, both with the base path.
+// LocateDestination says what the Destination header names.
 func LocateDestination(r *http.Request, files cloud.Files) (Target, error) {
-	dest := r.Header.Get("Destination")
-	u, err := url.Parse(dest)
-	if err != nil || dest == "" {
-		return Target{}, cloud.Refuse(cloud.Invalid, "The Destination header is missing or not a URL.")
+	return LocateURL(r, r.Header.Get("Destination"), files)
+}
+
+// LocateURL says what a URL in a header names: an absolute one of ours or an
+// absolute path, both with the base path. NotSupported for another server.
+func LocateURL(r *http.Request, link string, files cloud.Files) (Target, error) {
+	u, err := url.Parse(link)
+	if err != nil || link == "" {
+		return Target{}, cloud.Refuse(cloud.Invalid, "The destination is missing or not a URL.")
 	}
 	site := From(r.Context()).Site
 	if u.Host != "" && !strings.EqualFold(u.Host, r.Host) && !strings.EqualFold(u.Host, site.URL.Host) {
