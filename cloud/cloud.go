@@ -246,7 +246,9 @@ type Uploads interface {
 	Begin(ctx context.Context, ref Ref, how Put) (*Upload, error)
 	// Append adds to the end; Conflict when offset is not the end. What it
 	// acknowledges is durable; on an error the bytes read so far are kept and
-	// Upload tells how many. The last byte completes the upload.
+	// Upload tells how many. Nothing is kept of a body that is too long
+	// (Invalid) or whose own last error is BadSum. The last byte completes the
+	// upload.
 	Append(ctx context.Context, id UploadID, offset int64, body io.Reader) (*Upload, error)
 	// Upload tells how far an upload is. One that has all its bytes but is not
 	// complete (the server was killed, the file locked) is completed first, and
@@ -344,7 +346,8 @@ type Store interface {
 	Upload(ctx context.Context, s SpaceID, id UploadID) (*Upload, error)
 	Uploads(ctx context.Context, s SpaceID) iter.Seq2[*Upload, error]
 	// AppendUpload is Conflict unless offset is the end, Invalid when the body
-	// goes beyond u.How.Size. It returns how many bytes are safe, also with an error.
+	// goes beyond u.How.Size. It returns how many bytes are safe, also with an
+	// error. Of a body that is too long, or that ends in BadSum, nothing is kept.
 	AppendUpload(ctx context.Context, s SpaceID, id UploadID, offset int64, body io.Reader) (next int64, err error)
 	DropUpload(ctx context.Context, s SpaceID, id UploadID) error
 

@@ -1,0 +1,56 @@
+package core
+
+import (
+	"context"
+
+	"opencloud/cloud"
+)
+
+// free is how many bytes a space can still take: by its quota and, in any
+// case, by the disk. limited says that there is a quota.
+func (c *Core) free(ctx context.Context, sp *space) (free int64, limited bool, err error) {
+	sp.mu.RLock()
+	quota, reserved := sp.quota, sp.reserved
+	sp.mu.RUnlock()
+	if quota == 0 {
+		free, err = c.store.Free(ctx)
+		return free, false, err
+	}
+	root, err := c.store.Node(ctx, sp.id, sp.id.Root())
+	if err != nil {
+		return 0, true, err
+	}
+	free = max(quota-root.Size-reserved, 0)
+	return free, true, nil
+}
+
+// reserve sets n bytes of the quota aside until release, so that writers at
+// the same time cannot overdraw it together.
+func (c *Core) reserve(ctx context.Context, sp *space, n int64) error {
+	sp.mu.RLock()
+	quota := sp.quota
+	sp.mu.RUnlock()
+	if quota == 0 {
+		return nil // the disk itself says when it is full
+	}
+	root, err := c.store.Node(ctx, sp.id, sp.id.Root())
+	if err != nil {
+		return err
+	}
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	if root.Size+sp.reserved+n > quota {
+		return cloud.Refuse(cloud.Full, "The quota of the space is used up. Delete something or ask for more.")
+	}
+	sp.reserved += n
+	return nil
+}
+
+func (sp *space) release(n int64) {
+	if n == 0 {
+		return
+	}
+	sp.mu.Lock()
+	sp.reserved -= n
+	sp.mu.Unlock()
+}

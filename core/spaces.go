@@ -1,0 +1,263 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"strings"
+	"unicode"
+
+	"opencloud/cloud"
+)
+
+func (c *Core) Spaces(ctx context.Context) iter.Seq2[*cloud.Space, error] {
+	return func(yield func(*cloud.Space, error) bool) {
+		fail := func(err error) { yield(nil, cloud.E("core.Spaces", cloud.Ref{}, err)) }
+		u, err := caller(ctx)
+		if err != nil {
+			fail(err)
+			return
+		}
+		if _, err := c.home(ctx); err != nil && !errors.Is(err, cloud.Permission) {
+			fail(err)
+			return
+		}
+		for s, err := range c.store.Spaces(ctx) {
+			if err != nil {
+				fail(err)
+				return
+			}
+			if s.Kind == cloud.Personal && s.Owner != u.ID {
+				continue // most of them; nobody else is a member of a personal space
+			}
+			s, err := c.show(ctx, u, s)
+			switch {
+			case errors.Is(err, cloud.NotExist):
+			case err != nil:
+				fail(err)
+				return
+			case !yield(s, nil):
+				return
+			}
+		}
+	}
+}
+
+// show is a space as a user may see it, NotExist for who is no member.
+func (c *Core) show(ctx context.Context, u *cloud.User, s *cloud.Space) (*cloud.Space, error) {
+	sp, err := c.enter(ctx, s.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer c.leave(sp)
+	r := sp.own(u, s.ID.Root(), c.now())
+	if err := allow(r, 0); err != nil {
+		return nil, err
+	}
+	if s.Free, _, err = c.free(ctx, sp); err != nil {
+		return nil, err
+	}
+	s.Root.Rights = r
+	return s, nil
+}
+
+func (c *Core) Space(ctx context.Context, id cloud.SpaceID) (*cloud.Space, error) {
+	s, err := c.space(ctx, id)
+	return s, cloud.E("core.Space", cloud.Ref{Space: id}, err)
+}
+
+func (c *Core) space(ctx context.Context, id cloud.SpaceID) (*cloud.Space, error) {
+	u, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.store.Space(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return c.show(ctx, u, s)
+}
+
+func (c *Core) Home(ctx context.Context) (*cloud.Space, error) {
+	s, err := c.home(ctx)
+	return s, cloud.E("core.Home", cloud.Ref{}, err)
+}
+
+func (c *Core) home(ctx context.Context) (*cloud.Space, error) {
+	u, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id := c.store.NewSpaceID(cloud.Personal, u.ID)
+	s, err := c.store.Space(ctx, id)
+	if errors.Is(err, cloud.NotExist) {
+		s, err = c.makeHome(ctx, u, id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.show(ctx, u, s)
+}
+
+// makeHome gives a user a personal space. Its owner is a manager like any
+// other: by a grant on the root.
+func (c *Core) makeHome(ctx context.Context, u *cloud.User, id cloud.SpaceID) (*cloud.Space, error) {
+	if !u.May(cloud.CreateHome) {
+		return nil, cloud.Refuse(cloud.Permission, "Your account has no personal space.")
+	}
+	c.making.Lock()
+	defer c.making.Unlock()
+	if s, err := c.store.Space(ctx, id); !errors.Is(err, cloud.NotExist) {
+		return s, err
+	}
+	name := u.Display
+	if name == "" {
+		name = u.Name
+	}
+	return c.store.SetSpace(ctx, &cloud.Space{
+		ID:    id,
+		Kind:  cloud.Personal,
+		Name:  name,
+		Alias: "personal/" + slug(u.Name),
+		Owner: u.ID,
+		Quota: c.opts.HomeQuota,
+		Made:  c.now(),
+		Root:  &cloud.Node{Grants: []cloud.Grant{c.managed(u)}},
+	})
+}
+
+func (c *Core) managed(u *cloud.User) cloud.Grant {
+	return cloud.Grant{To: cloud.Subject{User: u.ID}, Rights: cloud.SpaceManager, By: u.ID, Made: c.now()}
+}
+
+// slug is a name fit for an alias, which stands in URLs of pages.
+func slug(name string) string {
+	dash := false
+	s := strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' || r == '.':
+			dash = false
+			return unicode.ToLower(r)
+		case dash:
+			return -1
+		}
+		dash = true
+		return '-'
+	}, name)
+	return strings.Trim(s, "-.")
+}
+
+func (c *Core) SetSpace(ctx context.Context, s *cloud.Space) (*cloud.Space, error) {
+	got, err := c.setSpace(ctx, s)
+	return got, cloud.E("core.SetSpace", cloud.Ref{Space: s.ID}, err)
+}
+
+func (c *Core) setSpace(ctx context.Context, s *cloud.Space) (*cloud.Space, error) {
+	u, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	name := strings.TrimSpace(s.Name)
+	if err := cloud.CheckName(strings.ReplaceAll(name, "/", "-")); err != nil {
+		return nil, cloud.Refuse(cloud.Invalid, "A space needs a name of at most %d bytes without control characters.", cloud.MaxName)
+	}
+	if len(s.Description) > cloud.MaxAttrs || len(s.Alias) > cloud.MaxName {
+		return nil, cloud.Refuse(cloud.Invalid, "The description or the alias is too long.")
+	}
+	if s.Quota < 0 || c.opts.MaxQuota > 0 && (s.Quota == 0 || s.Quota > c.opts.MaxQuota) && s.ID != "" {
+		return nil, cloud.Refuse(cloud.Invalid, "The quota is not allowed here.")
+	}
+	if s.ID == "" {
+		return c.makeSpace(ctx, u, s, name)
+	}
+	sp, err := c.enter(ctx, s.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer c.leave(sp)
+	if err := allow(sp.own(u, s.ID.Root(), c.now()), cloud.CanUpdateGrant); err != nil {
+		return nil, err
+	}
+	old, err := c.store.Space(ctx, s.ID)
+	if err != nil {
+		return nil, err
+	}
+	if old.Kind == cloud.Personal && !s.Disabled.IsZero() {
+		return nil, cloud.Refuse(cloud.Permission, "A personal space cannot be disabled.")
+	}
+	next := *old
+	next.Name, next.Alias, next.Description, next.Quota, next.Disabled = name, s.Alias, s.Description, s.Quota, s.Disabled
+	if next.Alias == "" {
+		next.Alias = old.Alias
+	}
+	got, err := c.store.SetSpace(ctx, &next)
+	if err != nil {
+		return nil, err
+	}
+	sp.mu.Lock()
+	sp.quota, sp.disabled = got.Quota, !got.Disabled.IsZero()
+	sp.mu.Unlock()
+	return c.show(ctx, u, got)
+}
+
+func (c *Core) makeSpace(ctx context.Context, u *cloud.User, s *cloud.Space, name string) (*cloud.Space, error) {
+	if !u.May(cloud.CreateSpaces) {
+		return nil, cloud.Refuse(cloud.Permission, "You may not create spaces. Ask an administrator.")
+	}
+	quota := s.Quota
+	if quota == 0 {
+		quota = c.opts.MaxQuota
+	}
+	if c.opts.MaxQuota > 0 && quota > c.opts.MaxQuota {
+		return nil, cloud.Refuse(cloud.Invalid, "The quota is not allowed here.")
+	}
+	alias := s.Alias
+	if alias == "" {
+		alias = "project/" + slug(name)
+	}
+	got, err := c.store.SetSpace(ctx, &cloud.Space{
+		ID:          c.store.NewSpaceID(cloud.Project, ""),
+		Kind:        cloud.Project,
+		Name:        name,
+		Alias:       alias,
+		Description: s.Description,
+		Quota:       quota,
+		Made:        c.now(),
+		Root:        &cloud.Node{Grants: []cloud.Grant{c.managed(u)}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.show(ctx, u, got)
+}
+
+func (c *Core) RemoveSpace(ctx context.Context, id cloud.SpaceID, purge bool) error {
+	return cloud.E("core.RemoveSpace", cloud.Ref{Space: id}, c.removeSpace(ctx, id, purge))
+}
+
+func (c *Core) removeSpace(ctx context.Context, id cloud.SpaceID, purge bool) error {
+	s, err := c.space(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !s.Root.Rights.Has(cloud.CanUpdateGrant) {
+		return cloud.Permission
+	}
+	if !purge {
+		if s.Disabled.IsZero() {
+			s.Disabled = c.now()
+		}
+		_, err = c.setSpace(ctx, s)
+		return err
+	}
+	if s.Disabled.IsZero() {
+		return cloud.Refuse(cloud.Invalid, "Disable the space first.")
+	}
+	if err := c.store.DropSpace(ctx, id); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	delete(c.spaces, id)
+	c.mu.Unlock()
+	return nil
+}
