@@ -281,13 +281,9 @@ func (h *handler) ifState(c *call, url string) (s ifState, err error) {
 // hidden drops errors that say no more than that a resource has no state for
 // this caller.
 func hidden(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	}
 	switch cloud.KindOf(err) {
 	case cloud.NotExist, cloud.Permission, cloud.Invalid, cloud.NotSupported, cloud.Conflict:
 		return nil
 	}
-	return err
+	return err // also nil
 }

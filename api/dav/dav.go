@@ -205,7 +205,7 @@ func tell(header http.Header, n *cloud.Node) {
 	header.Set("ETag", tag)
 	header.Set("OC-ETag", tag)
 	header.Set("OC-FileId", cloud.ItemID(n.Space, n.ID))
-	header.Set("OC-Perm", string(appendPermissions(nil, n)))
+	header.Set("OC-Perm", httpx.Permissions(n))
 	if !n.MTime.IsZero() {
 		header.Set("Last-Modified", n.MTime.UTC().Format(http.TimeFormat))
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"opencloud/api/httpx"
 	"opencloud/cloud"
 )
 
@@ -200,34 +201,7 @@ func fileParent(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
 }
 
 func permissions(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
-	return appendPermissions(b, n), true
-}
-
-// appendPermissions adds the letters by which clients know what the caller
-// may do. C and K must stand next to each other: clients look for "CK".
-func appendPermissions(b []byte, n *cloud.Node) []byte {
-	letter := func(right cloud.Rights, l string) {
-		if n.Rights.Has(right) {
-			b = append(b, l...)
-		}
-	}
-	letter(cloud.CanGrant, "R")
-	if n.Parent != "" { // the root of a space stays where it is
-		letter(cloud.CanDelete, "D")
-		letter(cloud.CanMove, "NV")
-	}
-	if n.Dir {
-		letter(cloud.CanWrite, "C")
-		letter(cloud.CanMakeDir, "K")
-	} else {
-		letter(cloud.CanWrite, "W")
-	}
-	letter(cloud.CanDeny, "Z")
-	letter(cloud.CanPurge, "P")
-	if !n.Rights.Has(cloud.CanRead) {
-		b = append(b, 'X')
-	}
-	return b
+	return httpx.AppendPermissions(b, n), true
 }
 
 func sharePermissions(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
