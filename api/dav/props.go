@@ -1,6 +1,7 @@
 package dav
 
 import (
+	"cmp"
 	"math"
 	"net/http"
 	"slices"
@@ -330,7 +331,7 @@ func deadNames(n *cloud.Node) []name {
 		names = append(names, name{rest[:end], rest[end+1:]})
 	}
 	slices.SortFunc(names, func(a, b name) int {
-		return strings.Compare(a.space+"}"+a.local, b.space+"}"+b.local)
+		return cmp.Or(strings.Compare(a.space, b.space), strings.Compare(a.local, b.local))
 	})
 	return names
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -275,7 +276,7 @@ func (p *parser) inner() (string, error) {
 				b = appendAttr(b, "xmlns", t.name.space)
 			}
 			spaces = append(spaces, t.name.space)
-			for _, a := range t.attrs {
+			for i, a := range t.attrs {
 				switch a.name.space {
 				case "":
 					b = appendAttr(b, a.name.local, a.value)
@@ -283,7 +284,7 @@ func (p *parser) inner() (string, error) {
 					b = appendAttr(b, "xml:"+a.name.local, a.value)
 				default:
 					// One prefix for each attribute: two of a name may be in two namespaces.
-					prefix := "a" + string(appendInt(nil, int64(len(b))))
+					prefix := "a" + strconv.Itoa(i)
 					b = appendAttr(b, "xmlns:"+prefix, a.name.space)
 					b = appendAttr(b, prefix+":"+a.name.local, a.value)
 				}

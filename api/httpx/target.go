@@ -101,6 +101,20 @@ func locate(ctx context.Context, escaped string, files cloud.Files) (t Target, e
 		}
 		return cloud.Ref{Space: s.ID}, nil
 	}
+	// bin adds the key of a bin entry to the ref of a space, if the URL goes on to one.
+	bin := func() {
+		t.Ref.Node = ""
+		if rest == "" || err != nil {
+			return
+		}
+		key := take()
+		if err == nil {
+			t.Ref, err = cloud.ParseItemID(cloud.ItemID(t.Ref.Space, cloud.NodeID(key)))
+		}
+		if t.Ref.Node == cloud.TrashID { // the bin is no entry of itself
+			err = cloud.NotExist
+		}
+	}
 
 	area := take()
 	if area == "remote.php" {
@@ -127,7 +141,8 @@ func locate(ctx context.Context, escaped string, files cloud.Files) (t Target, e
 			if err == nil {
 				t.Ref, err = cloud.ParseItemID(space)
 			}
-			return done(Bin, entry(t.Ref, rest, take))
+			bin()
+			return done(Bin, t.Ref)
 		case area == "files" && id != "spaces":
 			if err == nil {
 				t.Ref, err = home(id)
@@ -145,7 +160,8 @@ func locate(ctx context.Context, escaped string, files cloud.Files) (t Target, e
 		if err == nil {
 			t.Ref, err = home(user)
 		}
-		return done(Bin, entry(t.Ref, rest, take))
+		bin()
+		return done(Bin, t.Ref)
 	case "meta":
 		if rest == "" {
 			return done(Nowhere, t.Ref)
@@ -161,8 +177,10 @@ func locate(ctx context.Context, escaped string, files cloud.Files) (t Target, e
 			err = cloud.NotExist
 		}
 		t, err = done(Versions, t.Ref)
-		if rest != "" {
-			t.Version = take()
+		if rest != "" && err == nil {
+			if t.Version = take(); err == nil {
+				err = cloud.CheckName(t.Version)
+			}
 		}
 		if rest != "" && err == nil {
 			err = cloud.NotExist
@@ -172,15 +190,6 @@ func locate(ctx context.Context, escaped string, files cloud.Files) (t Target, e
 		return done(Nowhere, t.Ref)
 	}
 	return t, cloud.NotExist
-}
-
-// entry adds the key of a bin entry, if the URL goes on to one.
-func entry(bin cloud.Ref, rest string, take func() string) cloud.Ref {
-	bin.Node = ""
-	if rest != "" {
-		bin.Node = cloud.NodeID(take())
-	}
-	return bin
 }
 
 // decode turns the escaped rest of a URL into a Ref.Path. Doubled slashes
