@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -164,7 +165,7 @@ func (h *handler) options(c *call) error {
 
 func (h *handler) announce(header http.Header) {
 	for key, values := range h.opts.Announce {
-		header[key] = values
+		header[key] = slices.Clip(values) // shared: who adds one must not write into it
 	}
 }
 

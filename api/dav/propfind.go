@@ -236,7 +236,7 @@ func (h *handler) listTree(m *multistatus, d depth) error {
 	if n.Dir {
 		h.announce(c.w.Header())
 	}
-	if err := m.entry(live, c.t.Prefix, ref.Path, n); err != nil {
+	if err := m.entry(live, ref.Path, n); err != nil {
 		return err
 	}
 	if d == depth0 || !n.Dir {
@@ -258,11 +258,11 @@ func (h *handler) listTree(m *multistatus, d depth) error {
 				return err
 			}
 			if told++; d == infinity && told > h.most {
-				m.truncated(c.t.Prefix, ref.Path)
+				m.truncated(ref.Path)
 				return nil
 			}
 			path := cloud.Join(dir, n.Name)
-			if err := m.entry(live, c.t.Prefix, path, n); err != nil {
+			if err := m.entry(live, path, n); err != nil {
 				return err
 			}
 			if d == infinity && n.Dir {
@@ -281,7 +281,7 @@ func (h *handler) listBin(m *multistatus, d depth) error {
 	c, ref := m.c, m.c.t.Ref
 	whole := ref.Node == "" || ref.Node == cloud.TrashID
 	if whole {
-		if err := m.entry(folder, c.t.Prefix, "", collection); err != nil {
+		if err := m.entry(folder, "", collection); err != nil {
 			return err
 		}
 	}
@@ -300,7 +300,7 @@ func (h *handler) listBin(m *multistatus, d depth) error {
 		if whole && d == depth0 { // the caller may look into the bin: that was to be known
 			return nil
 		}
-		if err := m.entry(trashed, c.t.Prefix, path, n); err != nil {
+		if err := m.entry(trashed, path, n); err != nil {
 			return err
 		}
 		if d == depth0 {
@@ -320,7 +320,7 @@ func (h *handler) listVersions(m *multistatus, d depth) error {
 	}
 	m.fileName = n.Name
 	if c.t.Version == "" {
-		if err := m.entry(folder, c.t.Prefix, "", collection); err != nil || d == depth0 {
+		if err := m.entry(folder, "", collection); err != nil || d == depth0 {
 			return err
 		}
 	}
@@ -331,7 +331,7 @@ func (h *handler) listVersions(m *multistatus, d depth) error {
 		if c.t.Version != "" && n.Name != c.t.Version {
 			continue
 		}
-		if err := m.entry(version, c.t.Prefix, n.Name, n); err != nil || c.t.Version != "" {
+		if err := m.entry(version, n.Name, n); err != nil || c.t.Version != "" {
 			return err
 		}
 	}
@@ -347,7 +347,7 @@ func (h *handler) listSpaces(m *multistatus, d depth) error {
 	if m.user == nil {
 		return cloud.Unauthorized
 	}
-	if err := m.entry(folder, c.t.Prefix, "", collection); err != nil || d == depth0 {
+	if err := m.entry(folder, "", collection); err != nil || d == depth0 {
 		return err
 	}
 	switch {
@@ -357,7 +357,7 @@ func (h *handler) listSpaces(m *multistatus, d depth) error {
 				return nil
 			}
 			m.spaceOf = s
-			return m.entry(live, c.t.Prefix, string(s.ID), s.Root)
+			return m.entry(live, string(s.ID), s.Root)
 		})
 	case strings.HasSuffix(c.t.Prefix, "/files"):
 		s, err := h.files.Home(c.ctx())
@@ -365,7 +365,7 @@ func (h *handler) listSpaces(m *multistatus, d depth) error {
 			return err
 		}
 		m.spaceOf = s
-		return m.entry(live, c.t.Prefix, m.user.Name, s.Root)
+		return m.entry(live, m.user.Name, s.Root)
 	}
 	return nil
 }
