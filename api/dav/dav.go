@@ -34,9 +34,9 @@ type handler struct {
 	files   cloud.Files
 	opts    Options
 	methods []method
-	reports map[name]func(*call) error // a kind of REPORT is a row here
-	buffers sync.Pool                  // of *[]byte, for multi-status bodies
-	most    int                        // entries in one multi-status of a whole tree
+	reports map[name]func(c *call, body []byte) error // a kind of REPORT is a row here
+	buffers sync.Pool                                 // of *[]byte, for multi-status bodies
+	most    int                                       // entries in one multi-status of a whole tree
 }
 
 // New serves all methods but those of uploads in pieces (POST, PATCH) on the

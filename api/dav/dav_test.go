@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 
@@ -271,6 +272,30 @@ func TestBodyTooLarge(t *testing.T) {
 			t.Errorf("%s: got %d, want 413", method, rec.Code)
 		}
 	}
+}
+
+// Answers that are written at the same time do not mix.
+func TestManyAtOnce(t *testing.T) {
+	w := newWorld(dav.Options{}, "")
+	for i := range 4 {
+		w.fill(t, cloud.Ref{Space: w.home(t), Path: fmt.Sprint("d", i)}, 200)
+	}
+	var wg sync.WaitGroup
+	for i := range 4 {
+		for range 2 {
+			wg.Go(func() {
+				for range 20 {
+					rec := httptest.NewRecorder()
+					w.ServeHTTP(rec, propfind(fmt.Sprint("/webdav/d", i), "1", desktop))
+					if got := strings.Count(rec.Body.String(), fmt.Sprintf("<d:href>/webdav/d%d/", i)); got != 201 {
+						t.Errorf("got %d of 201 entries", got)
+						return
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
 }
 
 // discard is a ResponseWriter that costs nothing.

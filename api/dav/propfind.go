@@ -184,6 +184,9 @@ func prefersMinimal(r *http.Request) bool {
 	return false
 }
 
+var errInfinite = &refusal{status: http.StatusForbidden, exception: "Forbidden",
+	say: "List one folder at a time: Depth 0 or 1.", conditions: []string{"<d:propfind-finite-depth/>"}}
+
 func (h *handler) propfind(c *call) error {
 	b, err := body(c)
 	if err != nil {
@@ -205,9 +208,8 @@ func (h *handler) propfind(c *call) error {
 	if d == infinity && c.on(meta|versions) {
 		d = depth1 // there is nothing below
 	}
-	if d == infinity && !(h.opts.DepthInfinity && c.on(tree)) {
-		return &refusal{status: http.StatusForbidden, exception: "Forbidden",
-			say: "List one folder at a time: Depth 0 or 1.", conditions: []string{"<d:propfind-finite-depth/>"}}
+	if d == infinity && !c.on(tree) {
+		return errInfinite
 	}
 	m, release := h.newMultistatus(c, q)
 	defer release()
@@ -234,6 +236,9 @@ func (h *handler) listTree(m *multistatus, d depth) error {
 		return err
 	}
 	if n.Dir {
+		if d == infinity && !h.opts.DepthInfinity {
+			return errInfinite
+		}
 		h.announce(c.w.Header())
 	}
 	if err := m.entry(live, ref.Path, n); err != nil {
