@@ -166,6 +166,39 @@ func TestProcessing(t *testing.T) {
 	}
 }
 
+// A node tells with whom it is shared; that a space has members is no share.
+func TestShareTypes(t *testing.T) {
+	w := newWorld(dav.Options{}, "")
+	home := w.home(t)
+	for path, grants := range map[string][]cloud.Grant{
+		"user":  {{To: cloud.Subject{User: kurt.ID}, Rights: cloud.SpaceViewer}},
+		"group": {{To: cloud.Subject{Group: "crew"}, Rights: cloud.SpaceViewer}},
+		"both":  {{To: cloud.Subject{Group: "crew"}, Rights: cloud.SpaceViewer}, {To: cloud.Subject{User: kurt.ID}, Rights: cloud.SpaceViewer}},
+		"none":  nil,
+	} {
+		n, err := w.core.MakeDir(as(ada), cloud.Ref{Space: home, Path: path}, cloud.Conditions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.store.Edit(as(ada), home, n.ID, func(n *cloud.Node) error { n.Grants = grants; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rec := httptest.NewRecorder()
+	w.ServeHTTP(rec, propfind("/webdav", "1", `<d:propfind xmlns:d="DAV:" xmlns:oc="http://owncloud.org/ns"><d:prop><oc:share-types/></d:prop></d:propfind>`))
+	for path, want := range map[string]string{
+		"":       "<d:prop></d:prop>",
+		"user/":  "<d:prop><oc:share-types><oc:share-type>0</oc:share-type></oc:share-types></d:prop>",
+		"group/": "<d:prop><oc:share-types><oc:share-type>1</oc:share-type></oc:share-types></d:prop>",
+		"both/":  "<d:prop><oc:share-types><oc:share-type>0</oc:share-type><oc:share-type>1</oc:share-type></oc:share-types></d:prop>",
+		"none/":  "<d:prop></d:prop>",
+	} {
+		if want = "<d:href>/webdav/" + path + "</d:href><d:propstat>" + want; !strings.Contains(rec.Body.String(), want) {
+			t.Errorf("got %s, want %s", rec.Body, want)
+		}
+	}
+}
+
 // A long listing goes out as it is read, and is all there.
 func TestLongListing(t *testing.T) {
 	const n = 2000

@@ -21,6 +21,7 @@ type multistatus struct {
 	c     *call
 	files cloud.Files
 	q     *query
+	needs cloud.Traits
 	site  *httpx.Site
 	user  *cloud.User // nil: nobody
 	now   time.Time
@@ -37,7 +38,7 @@ type multistatus struct {
 func (h *handler) newMultistatus(c *call, q *query) (m *multistatus, release func()) {
 	buf := h.buffers.Get().(*[]byte)
 	m = &multistatus{
-		c: c, files: h.files, q: q,
+		c: c, files: h.files, q: q, needs: q.needs(),
 		site:   httpx.From(c.ctx()).Site,
 		user:   cloud.CallerFrom(c.ctx()).User,
 		now:    time.Now(),
@@ -54,6 +55,14 @@ func (h *handler) newMultistatus(c *call, q *query) (m *multistatus, release fun
 
 // entry adds a response for n, which is at path below the target's prefix.
 func (m *multistatus) entry(kind facet, path string, n *cloud.Node) error {
+	if kind == live && n.Traits&m.needs != 0 && n.Attrs == nil && n.Grants == nil { // a listing leaves them out
+		switch full, err := m.files.Stat(m.c.ctx(), cloud.Ref{Space: n.Space, Node: n.ID}); {
+		case err == nil:
+			n = full
+		case cloud.KindOf(err) != cloud.NotExist: // gone meanwhile: then as it was
+			return err
+		}
+	}
 	b := append(m.buf, "<d:response><d:href>"...)
 	b = appendHref(b, m.prefix, path, n.Dir)
 	b = append(b, "</d:href>"...)

@@ -17,6 +17,24 @@ type query struct {
 	minimal bool   // say nothing of what is missing
 }
 
+// needs are the rare things that must be loaded to answer.
+func (q *query) needs() (t cloud.Traits) {
+	if q.mode != named {
+		t = cloud.HasAttrs
+	}
+	for i := range q.wants {
+		switch w := &q.wants[i]; {
+		case w.live < 0:
+			t |= cloud.HasAttrs
+		case w.live == shareTypesAt:
+			t |= cloud.HasGrants
+		}
+	}
+	return t
+}
+
+var shareTypesAt = propNamed[name{spaces["oc"], "share-types"}]
+
 type mode uint8
 
 const (
@@ -247,8 +265,8 @@ func (h *handler) listTree(m *multistatus, d depth) error {
 	if d == depth0 || !n.Dir {
 		return nil
 	}
-	// Folders wait here rather than on the stack: a listing must be over
-	// before the next begins, because stores may hold a lock meanwhile.
+	// Folders wait here rather than on the stack: a listing under way may hold
+	// a folder open, and a tree can be deep.
 	dirs, told := []string{ref.Path}, 1
 	for len(dirs) > 0 {
 		dir := dirs[len(dirs)-1]
