@@ -193,7 +193,8 @@ type Files interface {
 	RemoveSpace(ctx context.Context, id SpaceID, purge bool) error
 
 	Stat(ctx context.Context, ref Ref) (*Node, error)
-	// List yields the children of a directory in no particular order.
+	// List yields the children of a directory in no particular order. Grants
+	// and Attrs may be left out, as Traits tells; Stat has them.
 	List(ctx context.Context, ref Ref) iter.Seq2[*Node, error]
 	// Open returns a file's content, or that of one of its versions when
 	// version is not empty, and the node it belongs to. The content is that of
