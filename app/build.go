@@ -104,7 +104,7 @@ var services = map[string][]string{
 	"clientlog":          nil,
 	"collaboration":      nil,
 	"eventhistory":       nil,
-	"frontend":           {"tus", "ocs", "wellknown"},
+	"frontend":           {"dav", "tus", "ocs", "wellknown"},
 	"gateway":            nil,
 	"graph":              {"graph"},
 	"groups":             {"users"},
@@ -113,7 +113,7 @@ var services = map[string][]string{
 	"invitations":        nil,
 	"nats":               nil,
 	"notifications":      nil,
-	"ocdav":              {"tus", "wellknown"},
+	"ocdav":              {"dav", "tus", "wellknown"},
 	"ocm":                nil,
 	"ocs":                {"ocs"},
 	"policies":           nil,
@@ -131,7 +131,7 @@ var services = map[string][]string{
 	"userlog":            nil,
 	"users":              {"users"},
 	"web":                {"wellknown"},
-	"webdav":             nil,
+	"webdav":             {"dav"},
 	"webfinger":          nil,
 }
 

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"opencloud/api/dav"
 	"opencloud/api/graph"
 	"opencloud/api/ocs"
 	"opencloud/api/tus"
@@ -20,6 +21,7 @@ func modules() []Module {
 		{"auth", []string{"users"}, startAuth},
 		{"storage", nil, startStorage},
 		{"files", []string{"storage"}, startFiles},
+		{"dav", []string{"files", "auth"}, startDAV},
 		{"tus", []string{"files", "auth"}, startTUS},
 		{"graph", []string{"files", "users", "auth"}, startGraph},
 		{"ocs", []string{"files", "auth"}, startOCS},
@@ -56,6 +58,13 @@ func startStorage(_ context.Context, s *System) error {
 func startFiles(_ context.Context, s *System) error {
 	c := core.New(s.Store, s.Config.Core)
 	s.Files, s.Uploads = c, c
+	return nil
+}
+
+func startDAV(_ context.Context, s *System) error {
+	opts := s.Config.DAV
+	opts.Announce = tus.Announce(s.Config.Uploads)
+	s.DAV = dav.New(s.Files, opts)
 	return nil
 }
 

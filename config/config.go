@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"opencloud/api/dav"
 	"opencloud/api/graph"
 	"opencloud/api/tus"
 	"opencloud/auth"
@@ -43,6 +44,7 @@ type Config struct {
 	Auth    auth.Options  `yaml:"auth"`
 	IDM     IDM           `yaml:"idm"`
 	Core    core.Options  `yaml:"spaces"`
+	DAV     dav.Options   `yaml:"ocdav"`
 	Uploads tus.Options   `yaml:"uploads"`
 	Graph   graph.Options `yaml:"graph"`
 
