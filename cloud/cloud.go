@@ -193,7 +193,8 @@ type Files interface {
 	RemoveSpace(ctx context.Context, id SpaceID, purge bool) error
 
 	Stat(ctx context.Context, ref Ref) (*Node, error)
-	// List yields the children of a directory in no particular order.
+	// List yields the children of a directory in no particular order. Grants
+	// and Attrs may be left out, as Traits tells; Stat has them.
 	List(ctx context.Context, ref Ref) iter.Seq2[*Node, error]
 	// Open returns a file's content, or that of one of its versions when
 	// version is not empty, and the node it belongs to. The content is that of
@@ -246,7 +247,9 @@ type Uploads interface {
 	Begin(ctx context.Context, ref Ref, how Put) (*Upload, error)
 	// Append adds to the end; Conflict when offset is not the end. What it
 	// acknowledges is durable; on an error the bytes read so far are kept and
-	// Upload tells how many. The last byte completes the upload.
+	// Upload tells how many. Nothing is kept of a body that is too long
+	// (Invalid) or whose own last error is BadSum. The last byte completes the
+	// upload.
 	Append(ctx context.Context, id UploadID, offset int64, body io.Reader) (*Upload, error)
 	// Upload tells how far an upload is. One that has all its bytes but is not
 	// complete (the server was killed, the file locked) is completed first, and
@@ -292,6 +295,10 @@ type Directory interface {
 // delete is to Move into TrashID, to restore is to Move out of it, to purge
 // is to Drop. In the bin a node and all below it keep their ids.
 //
+// A node that is moved, trashed or restored keeps its ETag, those of all
+// directories above both ends change. Attributes and grants of a file change
+// those of the directories above it.
+//
 // A mutation is durable when its method returns, together with its record in
 // the journal, and visible to nobody before it is whole. Names are as given,
 // byte for byte. Every Store passes storagetest.
@@ -313,10 +320,12 @@ type Store interface {
 	// Ancestors is the chain of ids from the root (or TrashID) to the node, both included.
 	Ancestors(ctx context.Context, s SpaceID, id NodeID) ([]NodeID, error)
 	// Children yields a directory's members; those of TrashID have Bin set,
-	// those of VersionsOf come newest first.
+	// those of VersionsOf come newest first. Traits says what else there is:
+	// Grants, Locks and Attrs may be left out; Node loads them.
 	Children(ctx context.Context, s SpaceID, dir NodeID) iter.Seq2[*Node, error]
-	// Having yields all nodes of a space with one of the traits, without
-	// walking the tree.
+	// Having yields all nodes of a space with one of the traits, those in the
+	// bin included, with grants, locks and attributes loaded, without walking
+	// the tree.
 	Having(ctx context.Context, s SpaceID, t Traits) iter.Seq2[*Node, error]
 
 	// Open returns the content and the node it belongs to, as one. A local
@@ -344,7 +353,8 @@ type Store interface {
 	Upload(ctx context.Context, s SpaceID, id UploadID) (*Upload, error)
 	Uploads(ctx context.Context, s SpaceID) iter.Seq2[*Upload, error]
 	// AppendUpload is Conflict unless offset is the end, Invalid when the body
-	// goes beyond u.How.Size. It returns how many bytes are safe, also with an error.
+	// goes beyond u.How.Size. It returns how many bytes are safe, also with an
+	// error. Of a body that is too long, or that ends in BadSum, nothing is kept.
 	AppendUpload(ctx context.Context, s SpaceID, id UploadID, offset int64, body io.Reader) (next int64, err error)
 	DropUpload(ctx context.Context, s SpaceID, id UploadID) error
 
@@ -375,7 +385,8 @@ type Write struct {
 
 	// Check, when set, has the last word: it is called when the content is
 	// whole and nobody else can touch the name, with what stands there (nil:
-	// nothing) and the new size. An error ends the write and is returned as is.
+	// nothing) and the new size. It may read the store but not alter it. An
+	// error ends the write and is returned as is.
 	Check func(now *Node, size int64) error
 	// Fresh refuses to replace: Exist when the name is taken. Otherwise a file
 	// is replaced and keeps its id, grants and attributes; a directory is Exist.

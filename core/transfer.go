@@ -141,20 +141,21 @@ func (c *Core) mayReceive(ctx context.Context, n *cloud.Node, dst place, how clo
 	return err
 }
 
-// fits is Full when a copy would not fit into the quota.
+// fits is Full when a copy or an upload would not fit into the quota.
 func (c *Core) fits(ctx context.Context, dst place, n *cloud.Node, shallow bool) error {
 	if n.Dir && shallow {
 		return nil
 	}
-	free, _, err := c.free(ctx, dst.dir.space)
+	free, err := c.free(ctx, dst.dir.space)
 	if err != nil {
 		return err
 	}
+	need := n.Size
 	if dst.now != nil && !dst.now.Dir {
-		free += dst.now.Size
+		need -= dst.now.Size
 	}
-	if n.Size > free {
-		return cloud.Refuse(cloud.Full, "There is not enough space left for the copy.")
+	if need > free {
+		return cloud.Refuse(cloud.Full, "There is not enough space left in the space.")
 	}
 	return nil
 }
