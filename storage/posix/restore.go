@@ -682,18 +682,7 @@ func (r *recovery) dropAll() error {
 			continue
 		}
 		if p, ok := r.found[f.id]; ok {
-			at, err := r.open(p)
-			if err != nil {
-				return err
-			}
-			if f.dir {
-				err = r.sp.throwAway(at, f.id)
-				r.s.sweepSoon(r.sp)
-			} else {
-				err = errors.Join(at.dir.Remove(at.name), r.s.meta.gone(at))
-			}
-			at.dir.Close()
-			if err != nil {
+			if err := ignoreMissing(r.drop(f, p)); err != nil {
 				return err
 			}
 			delete(r.found, f.id)
@@ -703,6 +692,23 @@ func (r *recovery) dropAll() error {
 		}
 	}
 	return nil
+}
+
+// drop ends one node. What it was in may have gone before.
+func (r *recovery) drop(f *fate, p placing) error {
+	at, err := r.open(p)
+	if err != nil {
+		return err
+	}
+	defer at.dir.Close()
+	if f.dir {
+		r.s.sweepSoon(r.sp)
+		return r.sp.throwAway(at, f.id)
+	}
+	if err := at.dir.Remove(at.name); err != nil {
+		return err
+	}
+	return r.s.meta.gone(at)
 }
 
 func (r *recovery) restoreUploads() error {
