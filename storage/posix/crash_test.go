@@ -2,6 +2,7 @@ package posix
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -438,6 +439,15 @@ var scenes = []scene{
 		a.put("d/f", "before that")
 		a.change("d/f", func(n *cloud.Node) { n.MTime = time.Date(2001, 2, 3, 4, 5, 6, 7, time.UTC) })
 	}},
+	{"edit time and replace large", func(a *actor) {
+		a.change("large", func(n *cloud.Node) { n.MTime = time.Date(2001, 2, 3, 4, 5, 6, 7, time.UTC); n.State = cloud.Pending })
+		a.put("large", long(70<<10))
+		a.change("large", func(n *cloud.Node) {
+			n.MTime = time.Date(2002, 2, 3, 4, 5, 6, 7, time.UTC)
+			n.State = cloud.Quarantined
+		})
+		a.put("large", "small")
+	}},
 	{"edit all", func(a *actor) {
 		for _, path := range []string{"d/f", "e", ""} {
 			a.change(path, func(n *cloud.Node) {
@@ -585,4 +595,131 @@ func TestKilled(t *testing.T) {
 			}
 		})
 	}
+}
+
+// contents are the hashes of all files of a tree.
+func contents(t tb, root string) map[string]bool {
+	t.Helper()
+	all := map[string]bool{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			var b []byte
+			if b, err = os.ReadFile(path); err == nil {
+				all[string(b)] = true
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return all
+}
+
+// tear spoils the content of all files that were not synced, as a power
+// failure may: names, times and attributes stay.
+func tear(t tb, root string, synced map[string]bool, how func([]byte) []byte) (n int) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		rel, _ := filepath.Rel(root, path)
+		if err != nil || rel == filepath.Join(".oc", "journal") {
+			return errors.Join(err, fs.SkipDir)
+		}
+		if !d.Type().IsRegular() || strings.HasPrefix(d.Name(), "up") || filepath.Base(filepath.Dir(path)) == "uploads" && filepath.Ext(path) == "" {
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil || synced[string(b)] || len(b) > small {
+			return err
+		}
+		i, err := d.Info()
+		if err != nil {
+			return err
+		}
+		n++
+		if err := os.WriteFile(path, how(b), 0o644); err != nil {
+			return err
+		}
+		return os.Chtimes(path, i.ModTime(), i.ModTime())
+	})
+	if err != nil && !errors.Is(err, fs.SkipDir) {
+		t.Fatalf("%v", err)
+	}
+	return n
+}
+
+// damages are what may become of content that was not synced.
+var damages = []func([]byte) []byte{
+	func(b []byte) []byte { return b },
+	func(b []byte) []byte { return nil },
+	func(b []byte) []byte { return make([]byte, len(b)) },
+	func(b []byte) []byte { return b[:len(b)/2] },
+}
+
+// What was confirmed is there after a power failure: the journal is on the
+// disk, but of the operations on the tree only those up to some step, and no
+// content that was not synced. That holds when the power fails during
+// recovery, too.
+func TestPowerFailure(t *testing.T) {
+	base := quick(t)
+	before := filepath.Join(base, "before")
+	a := openQuiet(t, before, nil)
+	prelude(a)
+	space := a.space
+	a.must(a.Close())
+	synced := contents(t, before)
+	for _, sc := range scenes {
+		t.Run(sc.name, func(t *testing.T) {
+			root := filepath.Join(base, strings.ReplaceAll(sc.name, " ", "-"))
+			copyTree(t, before, root)
+			shots, photos := film(t, root, space, sc)
+			want := photos[len(photos)-1]
+			end := shots[len(shots)-1].root
+			// What was there at a sync has reached the disk by then.
+			for i, s := range slices.Backward(shots) {
+				if strings.HasSuffix(s.root, "staged") || strings.HasSuffix(s.root, "synced") {
+					shots = shots[i:]
+					break
+				}
+			}
+			for i, s := range shots {
+				half := s.root + "-half"
+				copyTree(t, s.root, half, filepath.Join(".oc", "journal"))
+				copyTree(t, filepath.Join(end, ".oc", "journal"), filepath.Join(half, ".oc", "journal"))
+				tear(t, half, synced, damages[i%len(damages)])
+				if i == 0 {
+					failAgain(t, half, want)
+				}
+				got := recovered(t, half)
+				if d := got.diff(want); d != "" {
+					t.Errorf("%s (-want +got):\n%s", filepath.Base(half), d)
+				}
+				os.RemoveAll(half)
+			}
+		})
+	}
+}
+
+// failAgain stops recovery at each of its steps and begins it anew.
+func failAgain(t tb, root string, want photo) {
+	t.Helper()
+	again := root + "-again"
+	copyTree(t, root, again)
+	n := 0
+	a := openQuiet(t, again, func(step string) {
+		if !strings.HasPrefix(step, "recover") {
+			return
+		}
+		n++
+		shot := fmt.Sprintf("%s-%02d-%s", again, n, strings.ReplaceAll(step, " ", "-"))
+		copyTree(t, again, shot)
+		if d := recovered(t, shot).diff(want); d != "" {
+			t.Errorf("%s (-want +got):\n%s", filepath.Base(shot), d)
+		}
+		os.RemoveAll(shot)
+	})
+	if err := a.Close(); err != nil {
+		t.Fatalf("%v", err)
+	}
+	os.RemoveAll(again)
 }
