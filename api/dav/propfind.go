@@ -17,6 +17,11 @@ type query struct {
 	minimal bool   // say nothing of what is missing
 }
 
+// dead tells whether dead properties may be in the answer.
+func (q *query) dead() bool {
+	return q.mode != named || slices.ContainsFunc(q.wants, func(w want) bool { return w.live < 0 })
+}
+
 type mode uint8
 
 const (
@@ -262,6 +267,18 @@ func (h *handler) listTree(m *multistatus, d depth) error {
 				return nil
 			}
 			path := cloud.Join(dir, n.Name)
+			if m.q.dead() && n.Attrs == nil && n.Traits&cloud.HasAttrs != 0 {
+				// A listing need not load them.
+				whole, err := h.files.Stat(c.ctx(), cloud.Ref{Space: n.Space, Node: n.ID})
+				switch {
+				case err == nil:
+					n = whole
+				case cloud.KindOf(err) == cloud.NotExist:
+					continue // gone since it was listed
+				default:
+					return err
+				}
+			}
 			if err := m.entry(live, c.t.Prefix, path, n); err != nil {
 				return err
 			}

@@ -81,10 +81,10 @@ func (w *World) Run(ctx context.Context, srv *Server, load Load) error {
 				if err == nil {
 					err = c.do(ctx, srv, s, &load)
 				}
-				var no *refusal
+				var gone *silence
 				switch {
 				case err == nil:
-				case stop.Load() && load.Cut != nil && !errors.As(err, &no):
+				case stop.Load() && load.Cut != nil && errors.As(err, &gone):
 					return // the server is gone, as it was meant to be
 				default:
 					cancel(fmt.Errorf("client %s: %w", c.name, err))

@@ -15,7 +15,7 @@ import (
 
 const (
 	maxNodes = 90 // of one client
-	maxBin   = 15
+	maxBin   = 30
 )
 
 // ops is the mixed load: each makes a step or finds nothing to do. One with
@@ -600,4 +600,3 @@ func (c *Client) revert(ctx context.Context, srv *Server) (step, bool, error) {
 		lost: []*State{s.loose(p), s.put(p, content, 0, "", "")},
 	}, true, nil
 }
-

@@ -46,12 +46,12 @@ func (s *Server) request(ctx context.Context, method, path string, body []byte, 
 	}
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, &silence{err}
 	}
 	defer resp.Body.Close()
 	got, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s %s: the answer breaks off: %w", method, path, err)
+		return nil, nil, &silence{fmt.Errorf("%s %s: the answer breaks off: %w", method, path, err)}
 	}
 	return resp, got, nil
 }
@@ -267,6 +267,12 @@ func (w *World) walkBin(ctx context.Context, s *Server) (map[string]*Seen, error
 	}
 	return seen, nil
 }
+
+// A silence is no answer: the server is gone, or hangs.
+type silence struct{ err error }
+
+func (s *silence) Error() string { return "no answer: " + s.err.Error() }
+func (s *silence) Unwrap() error { return s.err }
 
 // A refusal is an answer that was not asked for.
 type refusal struct {
