@@ -31,6 +31,8 @@ type Core struct {
 	spaces map[cloud.SpaceID]*space // in use, or worth keeping
 	making sync.Mutex               // personal spaces, one at a time
 	busy   map[cloud.UploadID]bool  // uploads that a request is adding to
+	done   []*cloud.Upload          // the latest that were completed, a ring
+	oldest int                      // in done
 }
 
 var (

@@ -804,8 +804,17 @@ func TestUploads(t *testing.T) {
 	if up.Node == nil || !up.Made || d.read(d.ref("file"), "") != "0123456789" {
 		t.Errorf("complete: %+v", up)
 	}
-	_, err = d.Upload(d.ctx, up.ID)
-	d.is("Upload once complete", err, cloud.NotExist)
+	// The last answer may be lost: asked again, it is still known as complete.
+	again, err := d.Upload(d.ctx, up.ID)
+	d.is("Upload once complete", err, nil)
+	equal(t, "offset, node", fmt.Sprint(again.Offset, again.Node.ID), fmt.Sprint(10, up.Node.ID))
+	_, err = d.Append(d.ctx, up.ID, 10, strings.NewReader(""))
+	d.is("Append at the end once complete", err, nil)
+	_, err = d.Append(d.ctx, up.ID, 5, strings.NewReader("56789"))
+	d.is("Append in the middle once complete", err, cloud.Conflict)
+	d.is("Cancel once complete", d.Cancel(d.ctx, up.ID), cloud.NotExist)
+	_, err = d.Upload(as(bob), up.ID)
+	d.is("Upload by another once complete", err, cloud.NotExist)
 
 	// A damaged one is dropped, a locked out one waits.
 	up, _ = d.Begin(d.ctx, d.ref("bad"), cloud.Put{Size: 1, Sum: "SHA1:87acec17cd9dcd20a716cc2cf67417b71c8a7016"})

@@ -130,6 +130,11 @@ func (c *Core) session(ctx context.Context, id cloud.UploadID) (sp *space, up *c
 		c.leave(sp)
 	}
 	up, err = c.store.Upload(ctx, space, id)
+	if errors.Is(err, cloud.NotExist) {
+		if f := c.finished(id); f != nil {
+			up, err = f, nil
+		}
+	}
 	if err == nil && up.By != user.ID {
 		err = cloud.NotExist
 	}
@@ -161,6 +166,9 @@ func (c *Core) add(ctx context.Context, id cloud.UploadID, offset int64, body io
 	if offset != up.Offset {
 		return up, cloud.Refuse(cloud.Conflict, "The upload is at %d bytes. Go on from there.", up.Offset)
 	}
+	if up.Node != nil {
+		return up, nil // its last answer was lost
+	}
 	if up.Offset, err = c.store.AppendUpload(ctx, sp.id, id, offset, body); err != nil {
 		return up, err
 	}
@@ -176,7 +184,7 @@ func (c *Core) Upload(ctx context.Context, id cloud.UploadID) (*cloud.Upload, er
 		return nil, cloud.E("core.Upload", cloud.Ref{}, err)
 	}
 	defer done()
-	if up.Offset == up.How.Size {
+	if up.Offset == up.How.Size && up.Node == nil {
 		return up, cloud.E("core.Upload", up.Dir, c.complete(ctx, sp, up))
 	}
 	return up, nil
@@ -189,19 +197,53 @@ func (c *Core) complete(ctx context.Context, sp *space, up *cloud.Upload) error 
 	if err == nil {
 		up.Node, up.Made, err = c.write(ctx, p, cloud.Write{Upload: up.ID, Size: up.How.Size, Sum: up.How.Sum, MTime: up.How.MTime}, up.How.Conditions)
 	}
+	if err == nil {
+		c.remember(up)
+		return nil
+	}
 	switch cloud.KindOf(err) {
 	case cloud.BadSum, cloud.Precondition, cloud.Invalid, cloud.NotExist, cloud.Exist, cloud.Permission, cloud.Conflict:
-		if err != nil {
-			err = errors.Join(err, c.store.DropUpload(context.WithoutCancel(ctx), sp.id, up.ID))
-		}
+		err = errors.Join(err, c.store.DropUpload(context.WithoutCancel(ctx), sp.id, up.ID))
 	}
 	return err
+}
+
+// Clients whose last answer was lost ask again, and must not be sent back to
+// the first byte: what became of the latest uploads is remembered.
+const rememberedUploads = 1024
+
+func (c *Core) remember(up *cloud.Upload) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.done) < rememberedUploads {
+		c.done = append(c.done, up)
+		return
+	}
+	c.done[c.oldest] = up
+	c.oldest = (c.oldest + 1) % rememberedUploads
+}
+
+// finished is a copy, or nil.
+func (c *Core) finished(id cloud.UploadID) *cloud.Upload {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, up := range c.done {
+		if up.ID == id {
+			got := *up
+			return &got
+		}
+	}
+	return nil
 }
 
 func (c *Core) Cancel(ctx context.Context, id cloud.UploadID) error {
 	sp, up, done, err := c.session(ctx, id)
 	if err == nil {
-		err = c.store.DropUpload(ctx, sp.id, up.ID)
+		if up.Node == nil {
+			err = c.store.DropUpload(ctx, sp.id, up.ID)
+		} else {
+			err = cloud.NotExist // it is a file by now
+		}
 		done()
 	}
 	return cloud.E("core.Cancel", cloud.Ref{}, err)

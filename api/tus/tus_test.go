@@ -225,7 +225,10 @@ func TestResume(t *testing.T) {
 	if got := w.content("a.txt"); got != "0123456789" {
 		t.Errorf("got %q, want 0123456789", got)
 	}
-	w.want(w.do("HEAD", upload, ""), 404)
+	// Whose last answer was lost asks again and learns that all is there.
+	resp = w.do("HEAD", upload, "")
+	w.want(resp, 200)
+	w.wantHeaders(resp, map[string]string{"Upload-Offset": "10", "OC-FileId": cloud.ItemID(n.Space, n.ID)})
 	w.wantUploads(0)
 }
 

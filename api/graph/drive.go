@@ -1,0 +1,108 @@
+package graph
+
+import (
+	"net/http"
+	"time"
+
+	"opencloud/api/httpx"
+	"opencloud/cloud"
+)
+
+// The JSON of a drive, as far as it is served.
+type (
+	drive struct {
+		ID          string       `json:"id"`
+		Type        string       `json:"driveType"`
+		Alias       string       `json:"driveAlias"`
+		Name        string       `json:"name"`
+		Description string       `json:"description"`
+		Modified    time.Time    `json:"lastModifiedDateTime"`
+		Owner       *identitySet `json:"owner,omitempty"`
+		Quota       quota        `json:"quota"`
+		Root        driveItem    `json:"root"`
+		WebURL      string       `json:"webUrl"`
+		HasTrash    *bool        `json:"@libre.graph.hasTrashedItems,omitempty"`
+	}
+	driveItem struct {
+		ID        string   `json:"id"`
+		ETag      string   `json:"eTag"` // with quotes, as in WebDAV
+		WebDavURL string   `json:"webDavUrl"`
+		Deleted   *deleted `json:"deleted,omitempty"`
+	}
+	deleted struct {
+		State string `json:"state"`
+	}
+	quota struct {
+		Total     int64  `json:"total"` // 0: unlimited
+		Used      int64  `json:"used"`
+		Remaining int64  `json:"remaining"`
+		State     string `json:"state"`
+	}
+	identitySet struct {
+		User *identity `json:"user,omitempty"`
+	}
+	identity struct {
+		ID          string `json:"id"`
+		DisplayName string `json:"displayName"`
+	}
+)
+
+// render is a space as the caller sees it.
+func (h *handler) render(r *http.Request, s *cloud.Space) (drive, error) {
+	site, id := httpx.From(r.Context()).Site, string(s.ID)
+	d := drive{
+		ID:          id,
+		Type:        string(s.Kind),
+		Alias:       s.Alias,
+		Name:        s.Name,
+		Description: s.Description,
+		Modified:    s.Root.MTime.UTC(),
+		Quota:       quotaOf(s),
+		Root: driveItem{
+			ID:        id,
+			ETag:      httpx.ETag(s.Root.ETag),
+			WebDavURL: site.Abs("/dav/spaces/" + id),
+		},
+		WebURL: site.Abs("/f/" + id),
+	}
+	if !s.Disabled.IsZero() {
+		d.Root.Deleted = &deleted{"trashed"}
+	}
+	if s.Owner != "" {
+		name, err := h.nameOf(r, s.Owner)
+		if err != nil {
+			return d, err
+		}
+		d.Owner = &identitySet{&identity{string(s.Owner), name}}
+	}
+	return d, nil
+}
+
+// nameOf is empty for a user who is no more.
+func (h *handler) nameOf(r *http.Request, id cloud.UserID) (string, error) {
+	if u := cloud.CallerFrom(r.Context()).User; u != nil && u.ID == id {
+		return displayName(u), nil
+	}
+	u, err := h.dir.User(r.Context(), "id", string(id))
+	if cloud.KindOf(err) == cloud.NotExist {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return displayName(u), nil
+}
+
+func quotaOf(s *cloud.Space) quota {
+	q := quota{Total: s.Quota, Used: s.Root.Size, Remaining: s.Free, State: "normal"}
+	switch percent := float64(q.Used) / float64(q.Total) * 100; {
+	case q.Remaining <= 0:
+		q.State = "exceeded"
+	case q.Total == 0 || percent < 75:
+	case percent < 90:
+		q.State = "nearing"
+	default:
+		q.State = "critical"
+	}
+	return q
+}

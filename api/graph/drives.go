@@ -1,0 +1,255 @@
+package graph
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"opencloud/cloud"
+)
+
+// drives lists the spaces that the caller is a member of.
+func (h *handler) drives(w http.ResponseWriter, r *http.Request, _ string) error {
+	q, err := options(r, "$filter", "$orderby", "$select", "$expand")
+	if err != nil {
+		return err
+	}
+	wanted, err := parseFilter(q.Get("$filter"), "driveType", "id", "name")
+	if err != nil {
+		return err
+	}
+	order, err := parseOrder(q.Get("$orderby"))
+	if err != nil {
+		return err
+	}
+	extra, err := h.extras(q.Get("$select"), q.Get("$expand"))
+	if err != nil {
+		return err
+	}
+	found := collection[drive]{Value: []drive{}}
+	for s, err := range h.files.Spaces(r.Context()) {
+		if err != nil {
+			return err
+		}
+		if !wanted(func(field string) string {
+			switch field {
+			case "driveType":
+				return string(s.Kind)
+			case "id":
+				return string(s.ID)
+			}
+			return s.Name
+		}) {
+			continue
+		}
+		d, err := h.render(r, s)
+		if err == nil {
+			err = extra(r, &d)
+		}
+		if err != nil {
+			return err
+		}
+		found.Value = append(found.Value, d)
+	}
+	if order != nil {
+		slices.SortStableFunc(found.Value, order)
+	}
+	return write(w, r, http.StatusOK, found)
+}
+
+const hasTrashedItems = "@libre.graph.hasTrashedItems"
+
+// extras says what $select and $expand add to a drive. The root is there in
+// any case; who its members are is not told.
+func (h *handler) extras(sel, expand string) (func(*http.Request, *drive) error, error) {
+	if _, err := list("$expand", expand, "root", "root($expand=permissions)"); err != nil {
+		return nil, err
+	}
+	fields, err := list("$select", sel)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(fields, hasTrashedItems) {
+		return func(*http.Request, *drive) error { return nil }, nil
+	}
+	return func(r *http.Request, d *drive) error {
+		var has bool
+		for _, err := range h.files.Trash(r.Context(), cloud.Ref{Space: cloud.SpaceID(d.ID)}) {
+			switch cloud.KindOf(err) {
+			case cloud.NotExist, cloud.Permission:
+				return nil // the caller may not know
+			}
+			if err != nil {
+				return err
+			}
+			has = true
+			break
+		}
+		d.HasTrash = &has
+		return nil
+	}, nil
+}
+
+// parseOrder reads $orderby: nil when there is none.
+func parseOrder(s string) (func(a, b drive) int, error) {
+	field, direction, _ := strings.Cut(strings.TrimSpace(s), " ")
+	sign := 1
+	switch strings.TrimSpace(direction) {
+	case "", "asc":
+	case "desc":
+		sign = -1
+	default:
+		field = "?"
+	}
+	switch field {
+	case "":
+		return nil, nil
+	case "name":
+		return func(a, b drive) int {
+			return sign * cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.Name, b.Name))
+		}, nil
+	case "lastModifiedDateTime":
+		return func(a, b drive) int { return sign * a.Modified.Compare(b.Modified) }, nil
+	}
+	return nil, cloud.Refuse(cloud.Invalid, "Drives can be ordered by name or lastModifiedDateTime, asc or desc.")
+}
+
+func (h *handler) home(w http.ResponseWriter, r *http.Request, _ string) error {
+	if _, err := options(r, "$select", "$expand"); err != nil {
+		return err
+	}
+	s, err := h.files.Home(r.Context())
+	return h.answer(w, r, http.StatusOK, s, err)
+}
+
+func (h *handler) drive(w http.ResponseWriter, r *http.Request, id string) error {
+	q, err := options(r, "$select", "$expand")
+	if err != nil {
+		return err
+	}
+	extra, err := h.extras(q.Get("$select"), q.Get("$expand"))
+	if err != nil {
+		return err
+	}
+	s, err := h.space(r, id)
+	if err != nil {
+		return err
+	}
+	d, err := h.render(r, s)
+	if err == nil {
+		err = extra(r, &d)
+	}
+	if err != nil {
+		return err
+	}
+	return write(w, r, http.StatusOK, d)
+}
+
+// space finds a space by its id or by that of its root.
+func (h *handler) space(r *http.Request, id string) (*cloud.Space, error) {
+	ref, err := cloud.ParseItemID(id)
+	if err != nil || ref.Node != "" && ref.Node != ref.Space.Root() {
+		return nil, cloud.NotExist
+	}
+	return h.files.Space(r.Context(), ref.Space)
+}
+
+func (h *handler) answer(w http.ResponseWriter, r *http.Request, status int, s *cloud.Space, err error) error {
+	if err != nil {
+		return err
+	}
+	d, err := h.render(r, s)
+	if err != nil {
+		return err
+	}
+	return write(w, r, status, d)
+}
+
+// A driveChange is what clients may send of a drive.
+type driveChange struct {
+	Name        *string `json:"name"`
+	Description *string `json:"description"`
+	Alias       *string `json:"driveAlias"`
+	Type        *string `json:"driveType"`
+	Quota       struct {
+		Total *int64 `json:"total"`
+	} `json:"quota"`
+	Special json.RawMessage `json:"special"`
+}
+
+// applyTo changes a space, except what is absent.
+func (c *driveChange) applyTo(s *cloud.Space) error {
+	if c.Special != nil {
+		return cloud.Refuse(cloud.NotSupported, "Pictures and readmes of spaces are not supported.")
+	}
+	if c.Type != nil && *c.Type != string(s.Kind) {
+		return cloud.Refuse(cloud.Invalid, "The type of this drive is %q.", s.Kind)
+	}
+	for to, from := range map[*string]*string{&s.Name: c.Name, &s.Description: c.Description, &s.Alias: c.Alias} {
+		if from != nil {
+			*to = *from
+		}
+	}
+	if c.Quota.Total != nil {
+		s.Quota = *c.Quota.Total
+	}
+	return nil
+}
+
+// createDrive makes a project space. Who makes it manages it.
+func (h *handler) createDrive(w http.ResponseWriter, r *http.Request, _ string) error {
+	var change driveChange
+	if err := read(w, r, &change); err != nil {
+		return err
+	}
+	want := &cloud.Space{Kind: cloud.Project}
+	if err := change.applyTo(want); err != nil {
+		return err
+	}
+	s, err := h.files.SetSpace(r.Context(), want)
+	return h.answer(w, r, http.StatusCreated, s, err)
+}
+
+// updateDrive changes a space; with the header Restore it enables it again.
+func (h *handler) updateDrive(w http.ResponseWriter, r *http.Request, id string) error {
+	var change driveChange
+	if err := read(w, r, &change); err != nil {
+		return err
+	}
+	s, err := h.space(r, id)
+	if err != nil {
+		return err
+	}
+	next := *s
+	if err := change.applyTo(&next); err != nil {
+		return err
+	}
+	if isSet(r, "Restore") {
+		next.Disabled = time.Time{}
+	}
+	s, err = h.files.SetSpace(r.Context(), &next)
+	return h.answer(w, r, http.StatusOK, s, err)
+}
+
+// removeDrive disables a space; with the header Purge it removes a disabled
+// one for good.
+func (h *handler) removeDrive(w http.ResponseWriter, r *http.Request, id string) error {
+	s, err := h.space(r, id)
+	if err != nil {
+		return err
+	}
+	if err := h.files.RemoveSpace(r.Context(), s.ID, isSet(r, "Purge")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// isSet reads a header that is a switch: "T" or "true".
+func isSet(r *http.Request, header string) bool {
+	v := r.Header.Get(header)
+	return strings.EqualFold(v, "t") || strings.EqualFold(v, "true")
+}
