@@ -153,7 +153,10 @@ func (s *State) put(path string, c Content, mtime int64, id, etag string) *State
 	if old := s.Nodes[path]; old != nil {
 		*n = *old
 		n.Versions = append(slices.Clip(old.Versions), old.Content)
-		n.Not = old.ETag
+		n.Not = ""
+		if c.SHA1 != old.Content.SHA1 {
+			n.Not = old.ETag
+		}
 	}
 	n.Content, n.MTime, n.ETag = c, mtime, etag
 	if id != "" {

@@ -3,6 +3,7 @@ package model_test
 import (
 	"context"
 	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -38,7 +39,7 @@ func TestLoad(t *testing.T) {
 	t.Log(acked)
 	for _, what := range []string{
 		"put", "overwrite", "put in shared folder", "put 2 MiB", "put with lock token", "refused put",
-		"mkcol", "move file", "move folder", "move over", "copy file", "copy folder", "copy over",
+		"mkcol", "move file", "move folder", "move over", "copy file", "copy folder", "copy folder over", "copy over",
 		"delete", "restore", "purge", "proppatch", "lock", "lock what is not there", "unlock",
 		"begin upload", "add to upload", "end upload", "revert",
 	} {
@@ -107,4 +108,34 @@ func TestTampered(t *testing.T) {
 	}
 	put(file.Path, "other content")
 	found("a file with other content", "content is")
+}
+
+// TestCut breaks the connections under load, again and again: requests that
+// got no answer may have been carried out or not.
+func TestCut(t *testing.T) {
+	ctx := t.Context()
+	c := core.New(mem.New(), core.Options{})
+	var w *model.World
+	for round := range 30 {
+		web := httptest.NewServer(local.Handler(c))
+		srv := model.NewServer(web.URL, local.User.Name, "")
+		var err error
+		if w == nil {
+			w, err = model.NewWorld(ctx, srv, 3, 3)
+		} else {
+			err = w.Resume(ctx, srv)
+		}
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		err = w.Run(ctx, srv, model.Load{Acks: 20 + round, Cut: func() {
+			web.Listener.Close()
+			web.CloseClientConnections()
+		}})
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		web.Close() // returns when the last request is over
+		srv.Close()
+	}
 }

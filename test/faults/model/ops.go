@@ -302,7 +302,7 @@ func (c *Client) moveFolder() (step, bool) {
 // over is something that may be replaced by what is at from.
 func (c *Client) over(from string) (string, bool) {
 	return c.pick(c.paths(func(p string, n *Node) bool {
-		return n.ID != "" && p != c.name && p != c.name+"/up" && !c.now.lockedBelow(p) &&
+		return n.ID != "" && strings.HasPrefix(p, c.name+"/") && !strings.HasPrefix(p+"/", c.name+"/up/") && !c.now.lockedBelow(p) &&
 			!strings.HasPrefix(from+"/", p+"/") && !strings.HasPrefix(p+"/", from+"/")
 	}))
 }
@@ -357,6 +357,9 @@ func (c *Client) copyFolder() (step, bool) {
 	if !ok {
 		return step{}, false
 	}
+	if to, ok := c.over(from); ok && c.rnd.IntN(3) == 0 {
+		return c.copy("copy folder over", from, to)
+	}
 	return c.copy("copy folder", from, c.free())
 }
 
@@ -408,7 +411,8 @@ func (c *Client) restore() (step, bool) {
 	}
 	// Where it was, or elsewhere when that is taken or gone.
 	to := s.Bin[id].Path
-	if dir := above(to); s.Nodes[to] != nil || s.Nodes[dir[0]] == nil && dir[0] != Shared {
+	dir := above(to)[0]
+	if in := s.Nodes[dir]; s.Nodes[to] != nil || dir != Shared && (in == nil || !in.Dir) {
 		to = c.free()
 	}
 	after := s.restore(id, to)
