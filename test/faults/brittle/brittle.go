@@ -118,7 +118,7 @@ func (f *FileSystem) Create(cancel <-chan struct{}, in *fuse.CreateIn, name stri
 		return st
 	}
 	st := f.RawFileSystem.Create(cancel, in, name, out)
-	out.OpenFlags |= fuse.FOPEN_DIRECT_IO
+	direct(&out.OpenOut)
 	return st
 }
 
@@ -129,9 +129,31 @@ func (f *FileSystem) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.Ope
 		}
 	}
 	st := f.RawFileSystem.Open(cancel, in, out)
-	// What sits in the kernel's cache could not be refused any more.
-	out.OpenFlags |= fuse.FOPEN_DIRECT_IO
+	direct(out)
 	return st
+}
+
+// direct sees to it that each read and write comes here: what sits in the
+// kernel's cache, or goes to the file below directly, could not be refused.
+func direct(out *fuse.OpenOut) {
+	out.OpenFlags = out.OpenFlags&^fuse.FOPEN_PASSTHROUGH | fuse.FOPEN_DIRECT_IO
+	out.BackingID = 0
+}
+
+func (f *FileSystem) Tmpfile(cancel <-chan struct{}, in *fuse.CreateIn, out *fuse.CreateOut) fuse.Status {
+	if st := f.refuses(); st != fuse.OK {
+		return st
+	}
+	st := f.RawFileSystem.Tmpfile(cancel, in, out)
+	direct(&out.OpenOut)
+	return st
+}
+
+func (f *FileSystem) Writev(cancel <-chan struct{}, in *fuse.WriteIn, data [][]byte) (uint32, fuse.Status) {
+	if st := f.refuses(); st != fuse.OK {
+		return 0, st
+	}
+	return f.RawFileSystem.Writev(cancel, in, data)
 }
 
 func (f *FileSystem) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, fuse.Status) {
