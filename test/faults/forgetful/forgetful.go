@@ -195,6 +195,9 @@ func (r *Replay) Seek(at int) {
 	}
 }
 
+// Size is that of the disk in bytes.
+func (r *Replay) Size() int64 { return r.disk.size }
+
 // Unflushed is how many writes the disk may have lost at this point.
 func (r *Replay) Unflushed() int { return r.at - r.flushed }
 

@@ -32,7 +32,7 @@ func (c *Client) resume(s *State) {
 	c.remember(moment{at, at, nil, s})
 }
 
-// resumeOne is Resume for one client while others go on.
+// resumeOne is Resume for one client, of which alone something is not certain.
 func (w *World) resumeOne(ctx context.Context, srv *Server, c *Client) error {
 	s, err := w.check(ctx, srv, []*Client{c}, [][]*State{c.may})
 	if err != nil {
@@ -58,6 +58,22 @@ func (w *World) possible() (may [][]*State) {
 // has made.
 func (w *World) Check(ctx context.Context, srv *Server, may [][]*State) ([]*State, error) {
 	return w.check(ctx, srv, w.Clients, may)
+}
+
+// Visit is Check of a server with a copy of the world, of which nothing is
+// taken for granted: every file is read. Then it changes something there, to
+// see that it can be done.
+func (w *World) Visit(ctx context.Context, srv *Server, may [][]*State) error {
+	w.verified = map[*Node]bool{}
+	if _, err := w.Check(ctx, srv, may); err != nil {
+		return err
+	}
+	for _, name := range []string{"after", "all"} {
+		if err := srv.expect(ctx, http.StatusCreated, "MKCOL", w.url(name)); err != nil {
+			return err
+		}
+	}
+	return srv.expect(ctx, http.StatusCreated, "MOVE", w.url("after"), "Destination", w.url("all/after"))
 }
 
 func (w *World) check(ctx context.Context, srv *Server, clients []*Client, may [][]*State) ([]*State, error) {
@@ -112,7 +128,7 @@ func (w *World) checkOnce(ctx context.Context, srv *Server, clients []*Client, m
 	return states, again, nil
 }
 
-// look is what there is: of one client, while others work, only what is its own.
+// look is what there is: of one client, only what is its own.
 func (w *World) look(ctx context.Context, srv *Server, clients []*Client) (map[string]*Seen, error) {
 	if len(clients) == len(w.Clients) {
 		return w.walk(ctx, srv, "")
@@ -140,7 +156,7 @@ func (c *Client) mine(path string) bool {
 // strangers are nobody's.
 func (w *World) strangers(seen, bin map[string]*Seen) error {
 	known := func(path string) bool {
-		return path == "" || path == Shared || slices.ContainsFunc(w.Clients, func(c *Client) bool { return c.mine(path) })
+		return path == "" || path == Shared || w.Ignore != "" && (path == w.Ignore || strings.HasPrefix(path, w.Ignore+"/")) || slices.ContainsFunc(w.Clients, func(c *Client) bool { return c.mine(path) })
 	}
 	for p := range seen {
 		if !known(p) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 )
@@ -78,8 +79,11 @@ func (w *World) Run(ctx context.Context, srv *Server, load Load) error {
 		wg.Go(func() {
 			for !stop.Load() && ctx.Err() == nil {
 				s, err := c.next(ctx, srv)
+				var no *refusal
 				if err == nil {
 					err = c.do(ctx, srv, s, &load)
+				} else if errors.As(err, &no) && (no.in(load.Tolerate) || no.in(load.Strict)) {
+					err = nil // only a question
 				}
 				var gone *silence
 				switch {
@@ -122,9 +126,20 @@ func (c *Client) remember(m moment) {
 	}
 }
 
+func (c *Client) count(what string) {
+	if c.acked == nil {
+		c.acked = map[string]int{}
+	}
+	c.acked[what]++
+}
+
 func (c *Client) do(ctx context.Context, srv *Server, s step, load *Load) error {
+	w := c.world
+	w.quiet.RLock()
 	sent := c.position()
 	resp, body, err := srv.request(ctx, s.method, s.url, s.body, s.header...)
+	acked := c.position()
+	w.quiet.RUnlock()
 	if err != nil {
 		c.may = s.lost
 		c.remember(moment{sent, -1, s.lost, nil})
@@ -144,12 +159,15 @@ func (c *Client) do(ctx context.Context, srv *Server, s step, load *Load) error 
 			c.may = may
 			return no
 		}
+		c.count(strconv.Itoa(no.status))
+		w.quiet.Lock()
+		defer w.quiet.Unlock()
 		if load.Calm != nil {
 			over := load.Calm()
 			defer over()
 		}
 		c.may = may
-		if err := c.world.resumeOne(ctx, srv, c); err != nil {
+		if err := w.resumeOne(ctx, srv, c); err != nil {
 			return fmt.Errorf("after %w\n%w", no, err)
 		}
 		return nil
@@ -159,10 +177,7 @@ func (c *Client) do(ctx context.Context, srv *Server, s step, load *Load) error 
 		return fmt.Errorf("%s: %s %s: %w", s.what, s.method, s.url, err)
 	}
 	c.now = after
-	if c.acked == nil {
-		c.acked = map[string]int{}
-	}
-	c.acked[s.what]++
-	c.remember(moment{sent, c.position(), s.lost, after})
+	c.count(s.what)
+	c.remember(moment{sent, acked, s.lost, after})
 	return nil
 }

@@ -270,8 +270,11 @@ type World struct {
 	// Position, if set, tells where in time things happen, on any scale that
 	// grows: clients then remember all they did, for Before.
 	Position func() int
+	// Ignore is a path at and below which anything may be.
+	Ignore string
 
-	space string // id
+	space string       // id
+	quiet sync.RWMutex // held by who looks something up, shared by who alters something
 
 	mu       sync.Mutex
 	verified map[*Node]bool // whose content was read
@@ -342,7 +345,8 @@ func (w *World) Acks() (at []int) {
 	return at
 }
 
-// Acked is how many requests were acknowledged so far, by name.
+// Acked is how many requests were acknowledged so far, by name, and how many
+// were answered otherwise and that was put up with, by status.
 func (w *World) Acked() map[string]int {
 	all := map[string]int{}
 	for _, c := range w.Clients {

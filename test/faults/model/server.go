@@ -65,6 +65,34 @@ func (s *Server) expect(ctx context.Context, want int, method, path string, head
 	return err
 }
 
+// Do makes a request to a path in the space and returns the status.
+func (w *World) Do(ctx context.Context, s *Server, method, path string, body []byte) (int, error) {
+	resp, _, err := s.request(ctx, method, w.url(path), body)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, nil
+}
+
+// PurgeIgnored drops from the bin what was at Ignore, and returns the status.
+func (w *World) PurgeIgnored(ctx context.Context, s *Server) (int, error) {
+	bin, err := w.walkBin(ctx, s)
+	if err != nil {
+		return 0, err
+	}
+	for id, n := range bin {
+		if strings.Trim(n.origin, "/") != w.Ignore {
+			continue
+		}
+		resp, _, err := s.request(ctx, "DELETE", w.bin()+"/"+url.PathEscape(id), nil)
+		if err != nil {
+			return 0, err
+		}
+		return resp.StatusCode, nil
+	}
+	return 0, fmt.Errorf("%q is not in the bin", w.Ignore)
+}
+
 // home is the id of the user's personal space.
 func (s *Server) home(ctx context.Context) (string, error) {
 	all, err := s.propfind(ctx, "/dav/files/"+url.PathEscape(s.User), "0")
