@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -33,9 +34,9 @@ type handler struct {
 	files   cloud.Files
 	opts    Options
 	methods []method
-	reports map[name]func(*call) error // a kind of REPORT is a row here
-	buffers sync.Pool                  // of *[]byte, for multi-status bodies
-	most    int                        // entries in one multi-status of a whole tree
+	reports map[name]func(c *call, body []byte) error // a kind of REPORT is a row here
+	buffers sync.Pool                                 // of *[]byte, for multi-status bodies
+	most    int                                       // entries in one multi-status of a whole tree
 }
 
 // New serves all methods but those of uploads in pieces (POST, PATCH) on the
@@ -164,7 +165,7 @@ func (h *handler) options(c *call) error {
 
 func (h *handler) announce(header http.Header) {
 	for key, values := range h.opts.Announce {
-		header[key] = values
+		header[key] = slices.Clip(values) // shared: who adds one must not write into it
 	}
 }
 

@@ -178,9 +178,9 @@ func (m *multistatus) appendLock(b []byte, n *cloud.Node, l *cloud.Lock) []byte 
 // appendRoot adds the href of what carries a lock, in the request's form of
 // URL when that begins at the root of the space.
 func (m *multistatus) appendRoot(b []byte, n *cloud.Node, l *cloud.Lock) []byte {
-	prefix, ref := m.c.t.Prefix, m.c.t.Ref
+	prefix, ref := m.prefix, m.c.t.Ref
 	if ref.Node != "" && ref.Node != ref.Space.Root() {
-		prefix = m.site.Base() + "/dav/spaces/" + string(n.Space)
+		prefix = string(appendText(nil, m.site.Base()+"/dav/spaces/"+string(n.Space)))
 	}
 	return appendHref(b, prefix, l.Path, l.Node != n.ID || n.Dir) // inherited: from a folder
 }

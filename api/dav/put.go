@@ -86,10 +86,10 @@ func announcedSum(header http.Header) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		// In TUS it is in base64, elsewhere in hex; the lengths differ.
-		if len(sum) != 2*sumSize[algo] {
+		// In TUS it is in base64, elsewhere in hex.
+		if b, err := hex.DecodeString(sum); err != nil || len(b) != sumSize[algo] {
 			_, raw, _ := strings.Cut(v, " ")
-			b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(raw))
+			b, err = base64.StdEncoding.DecodeString(strings.TrimSpace(raw))
 			if err != nil || len(b) != sumSize[algo] {
 				return "", cloud.Refuse(cloud.Invalid, "The Upload-Checksum is not valid.")
 			}

@@ -14,7 +14,7 @@ func (h *handler) report(c *call) error {
 		return err
 	}
 	if serve, ok := h.reports[t.name]; ok {
-		return serve(c)
+		return serve(c, b)
 	}
 	if err := p.skip(); err != nil {
 		return err

@@ -313,30 +313,34 @@ func appendAttr(b []byte, name, value string) []byte {
 func appendText(b []byte, s string) []byte {
 	from := 0
 	for i := 0; i < len(s); {
-		var esc string
-		size := 1
-		switch c := s[i]; {
-		case c >= utf8.RuneSelf:
-			var r rune
-			if r, size = utf8.DecodeRuneInString(s[i:]); r == utf8.RuneError && size == 1 || r == 0xfffe || r == 0xffff {
+		if !special[s[i]] {
+			i++
+			continue
+		}
+		size, esc := 1, ""
+		switch c := s[i]; c {
+		case '&':
+			esc = "&amp;"
+		case '<':
+			esc = "&lt;"
+		case '>':
+			esc = "&gt;"
+		case '"':
+			esc = "&#34;"
+		case '\r':
+			esc = "&#xD;"
+		case '\n':
+			esc = "&#xA;"
+		case '\t':
+			esc = "&#x9;"
+		default:
+			r := rune(c)
+			if c >= utf8.RuneSelf {
+				r, size = utf8.DecodeRuneInString(s[i:])
+			}
+			if r < 0x20 || r == utf8.RuneError && size == 1 || r == 0xfffe || r == 0xffff {
 				esc = "\uFFFD"
 			}
-		case c == '&':
-			esc = "&amp;"
-		case c == '<':
-			esc = "&lt;"
-		case c == '>':
-			esc = "&gt;"
-		case c == '"':
-			esc = "&#34;"
-		case c == '\r':
-			esc = "&#xD;"
-		case c == '\n':
-			esc = "&#xA;"
-		case c == '\t':
-			esc = "&#x9;"
-		case c < 0x20:
-			esc = "\uFFFD"
 		}
 		if esc != "" {
 			b = append(append(b, s[from:i]...), esc...)
@@ -346,3 +350,11 @@ func appendText(b []byte, s string) []byte {
 	}
 	return append(b, s[from:]...)
 }
+
+// special are the bytes at which appendText must look twice.
+var special = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c < 0x20 || c >= utf8.RuneSelf || strings.IndexByte(`&<>"`, byte(c)) >= 0
+	}
+	return t
+}()

@@ -24,6 +24,7 @@
 package exchange
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -60,24 +61,31 @@ func Run(t *testing.T, files fs.FS, pattern string, start func(t *testing.T) (ht
 // after would only be confusing.
 func Play(t testing.TB, handler http.Handler, vars map[string]string, a *txtar.Archive) {
 	t.Helper()
+	if err := play(handler, vars, a); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func play(handler http.Handler, vars map[string]string, a *txtar.Archive) error {
 	if len(a.Files) == 0 || len(a.Files)%2 != 0 {
-		t.Fatal("requests and responses must come in pairs")
+		return errors.New("requests and responses must come in pairs")
 	}
 	for i := 0; i < len(a.Files); i += 2 {
 		ask, want := a.Files[i], a.Files[i+1]
 		if ask.Name != "request" || want.Name != "response" {
-			t.Fatalf("files %d and %d are %q and %q, not request and response", i, i+1, ask.Name, want.Name)
+			return fmt.Errorf("files %d and %d are %q and %q, not request and response", i+1, i+2, ask.Name, want.Name)
 		}
 		r, err := request(expand(string(ask.Data), vars))
 		if err != nil {
-			t.Fatalf("request %d: %v", i/2+1, err)
+			return fmt.Errorf("request %d: %w", i/2+1, err)
 		}
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
 		if err := compare(w.Result(), w.Body.String(), string(want.Data), vars); err != nil {
-			t.Fatalf("%d. %s %s: %v", i/2+1, r.Method, r.URL, err)
+			return fmt.Errorf("%d. %s %s: %w", i/2+1, r.Method, r.URL, err)
 		}
 	}
+	return nil
 }
 
 // split takes a message apart: first line, header lines, body.
