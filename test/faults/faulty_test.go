@@ -20,7 +20,7 @@ import (
 // failed request leaves behind must be what it may leave behind; afterwards
 // nothing is locked or reserved that should not be.
 func TestFaultyStore(t *testing.T) {
-	const quota = 24 << 20
+	const quota = 12 << 20
 	for _, n := range []int{2, 3, 4, 5, 6, 7, 9, 11, 13, 17, 23, 31, 53, 97} {
 		t.Run(fmt.Sprint("every ", n, "th"), func(t *testing.T) {
 			t.Parallel()
@@ -43,7 +43,7 @@ func TestFaultyStore(t *testing.T) {
 			}
 			calm.Add(-1)
 			err = w.Run(ctx, srv, model.Load{
-				Acks:     400,
+				Acks:     200,
 				Tolerate: []int{http.StatusServiceUnavailable},
 				Strict:   []int{http.StatusInsufficientStorage},
 				Calm: func() func() {
@@ -55,13 +55,13 @@ func TestFaultyStore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := w.Acked(); got["503"] < 400/n {
+			if got := w.Acked(); got["503"] < 200/n {
 				t.Errorf("only %d requests met a fault: %v", got["503"], got)
 			}
 			if err := w.Resume(ctx, srv); err != nil {
 				t.Fatal(err)
 			}
-			if err := w.Run(ctx, srv, model.Load{Acks: 100, Strict: []int{http.StatusInsufficientStorage}}); err != nil {
+			if err := w.Run(ctx, srv, model.Load{Acks: 60, Strict: []int{http.StatusInsufficientStorage}}); err != nil {
 				t.Fatalf("the load goes on without faults: %v", err)
 			}
 			if err := w.Resume(ctx, srv); err != nil {
