@@ -8,11 +8,13 @@ import (
 	"flag"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
 
 	"opencloud/test/daemon"
+	"opencloud/test/faults/forgetful"
 	"opencloud/test/faults/model"
 	"opencloud/test/faults/volume"
 )
@@ -84,4 +86,26 @@ func up(t *testing.T, d *daemon.Server) *model.Server {
 	srv := model.NewServer(d.URL, "admin", daemon.Password)
 	t.Cleanup(srv.Close)
 	return srv
+}
+
+// remains mounts what a power cut has left, until done.
+func remains(t *testing.T, replay *forgetful.Replay, loss forgetful.Loss, rnd *rand.Rand) (dir string, done func()) {
+	t.Helper()
+	file, err := volume.Memory(replay.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := replay.Image(file, loss, rnd); err != nil {
+		t.Fatal(err)
+	}
+	dir = filepath.Join(t.TempDir(), "left")
+	if err := volume.MountFile(file, dir, "ext4", ""); err != nil {
+		t.Fatal(err)
+	}
+	return dir, func() {
+		if err := volume.Unmount(dir); err != nil {
+			t.Error(err)
+		}
+	}
 }

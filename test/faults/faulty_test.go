@@ -36,7 +36,8 @@ func TestFaultyStore(t *testing.T) {
 				return nth(op)
 			})
 			c := core.New(store, core.Options{HomeQuota: quota})
-			srv := local.Serve(t, c)
+			srv, stop := local.Serve(c)
+			t.Cleanup(stop)
 			w, err := model.NewWorld(ctx, srv, uint64(n), 3)
 			if err != nil {
 				t.Fatal(err)

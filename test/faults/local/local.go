@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"testing"
 
 	"opencloud/api/dav"
 	"opencloud/api/tus"
@@ -32,12 +31,12 @@ func Handler(c *core.Core) http.Handler {
 	})
 }
 
-// Serve serves until the test ends.
-func Serve(t testing.TB, c *core.Core) *model.Server {
-	t.Helper()
+// Serve serves until stop is called, which waits for requests under way.
+func Serve(c *core.Core) (srv *model.Server, stop func()) {
 	s := httptest.NewServer(Handler(c))
-	t.Cleanup(s.Close)
-	srv := model.NewServer(s.URL, User.Name, "")
-	t.Cleanup(srv.Close)
-	return srv
+	srv = model.NewServer(s.URL, User.Name, "")
+	return srv, func() {
+		srv.Close()
+		s.Close()
+	}
 }

@@ -19,7 +19,8 @@ func world(t *testing.T, acks int) (context.Context, *core.Core, *model.Server, 
 	t.Helper()
 	ctx := t.Context()
 	c := core.New(mem.New(), core.Options{})
-	srv := local.Serve(t, c)
+	srv, stop := local.Serve(c)
+	t.Cleanup(stop)
 	w, err := model.NewWorld(ctx, srv, 1, 3)
 	if err != nil {
 		t.Fatal(err)
