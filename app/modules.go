@@ -1,0 +1,102 @@
+package app
+
+import (
+	"context"
+
+	"opencloud/api/dav"
+	"opencloud/api/graph"
+	"opencloud/api/ocs"
+	"opencloud/api/tus"
+	"opencloud/api/wellknown"
+	"opencloud/auth"
+	"opencloud/core"
+	"opencloud/directory/builtin"
+	"opencloud/storage/mem"
+)
+
+// modules is the system in one look.
+func modules() []Module {
+	return []Module{
+		{"users", nil, startUsers},
+		{"auth", []string{"users"}, startAuth},
+		{"storage", nil, startStorage},
+		{"files", []string{"storage"}, startFiles},
+		{"dav", []string{"files", "auth"}, startDAV},
+		{"tus", []string{"files", "auth"}, startTUS},
+		{"graph", []string{"files", "users", "auth"}, startGraph},
+		{"ocs", []string{"files", "auth"}, startOCS},
+		{"wellknown", []string{"auth"}, startWellknown},
+	}
+}
+
+func startUsers(ctx context.Context, s *System) error {
+	opts := s.Config.IDM.Options
+	opts.Log = s.Log
+	d, err := builtin.Open(s.Config.IDM.Path, opts)
+	if err != nil {
+		return err
+	}
+	s.Directory = d
+	if s.adminPassword, err = FirstUsers(ctx, d, s.Config.IDM); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, d.Close)
+	return nil
+}
+
+func startAuth(_ context.Context, s *System) error {
+	s.Auth = auth.New(s.Directory, s.Config.Auth)
+	return nil
+}
+
+func startStorage(_ context.Context, s *System) error {
+	s.Store = mem.New()
+	s.closers = append(s.closers, s.Store.Close)
+	return nil
+}
+
+func startFiles(_ context.Context, s *System) error {
+	c := core.New(s.Store, s.Config.Core)
+	s.Files, s.Uploads = c, c
+	return nil
+}
+
+func startDAV(_ context.Context, s *System) error {
+	opts := s.Config.DAV
+	opts.Announce = tus.Announce(s.Config.Uploads)
+	s.DAV = dav.New(s.Files, opts)
+	return nil
+}
+
+func startTUS(_ context.Context, s *System) error {
+	s.TUS = tus.New(s.Files, s.Uploads, s.Config.Uploads)
+	return nil
+}
+
+func startGraph(_ context.Context, s *System) error {
+	s.Graph = graph.New(s.Files, s.Directory, s.Config.Graph)
+	return nil
+}
+
+// What clients are told of the product. Old ones compare legacy with what
+// they need, and new ones ask for Version.
+const (
+	product = "OpenCloud"
+	edition = "Community"
+	legacy  = "10.11.0"
+)
+
+func startOCS(_ context.Context, s *System) error {
+	s.OCS = ocs.New(s.Files, ocs.Options{
+		Product: product, ProductVersion: Version, Edition: edition, Version: legacy,
+		MaxQuota: s.Config.Core.MaxQuota, NoVersions: s.Config.Core.NoVersions,
+		TusVersion: tus.Version, TusExtensions: tus.Extensions,
+		MaxChunkSize: s.Config.Uploads.MaxChunkSize, MethodOverride: s.Config.Uploads.MethodOverride,
+	})
+	return nil
+}
+
+func startWellknown(_ context.Context, s *System) error {
+	s.Wellknown = wellknown.New(wellknown.Options{Product: product, ProductVersion: Version, Edition: edition, Version: legacy})
+	return nil
+}

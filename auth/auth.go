@@ -1,0 +1,129 @@
+// Package auth finds out, once for each request, who is calling, and puts it
+// into the context. It does not decide what a caller may do, and it knows no
+// route: who builds the routes says which of them are open.
+package auth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"opencloud/auth/basic"
+	"opencloud/cloud"
+)
+
+// Options say how people may sign in and how often they may guess.
+type Options struct {
+	Basic      bool          `yaml:"enable_basic_auth" env:"PROXY_ENABLE_BASIC_AUTH" default:"true" doc:"Accept user name and password with each request (HTTP Basic)."`
+	Guesses    int           `yaml:"guesses" env:"OC_AUTH_GUESSES" default:"20" doc:"Wrong passwords in a row that an account takes before it answers 429."`
+	GuessEvery time.Duration `yaml:"guess_every" env:"OC_AUTH_GUESS_EVERY" default:"10s" doc:"How long it takes until one more guess at an account is allowed; 0 is no limit."`
+}
+
+// A Scheme is one way to say who is calling.
+type Scheme interface {
+	// Name is the first word of the Authorization header.
+	Name() string
+	// Challenge is the value of WWW-Authenticate that asks for the scheme.
+	Challenge() string
+	// Verify says who has the credentials, Unauthorized for nobody. Before it
+	// checks anything that could be guessed it calls try with the account that
+	// the guess would be at; an error of try is returned as it is.
+	Verify(ctx context.Context, credentials string, try func(account string) error) (*cloud.User, error)
+}
+
+// Auth finds the caller of a request.
+type Auth struct {
+	schemes []Scheme
+	guard   *guard
+}
+
+// New lists the schemes: best first, since clients take the first that they know.
+func New(dir cloud.Directory, opts Options) *Auth {
+	a := &Auth{guard: newGuard(opts.Guesses, opts.GuessEvery)}
+	if opts.Basic {
+		a.schemes = append(a.schemes, basic.New(dir))
+	}
+	return a
+}
+
+// Challenges are the values of WWW-Authenticate, best first.
+func (a *Auth) Challenges() []string {
+	var all []string
+	for _, s := range a.schemes {
+		all = append(all, s.Challenge())
+	}
+	return all
+}
+
+// maxInitiator is what a client may take to name itself, in bytes.
+const maxInitiator = 128
+
+// Wrap puts the caller into the context of the requests to next. Without
+// valid credentials the request fails with Unauthorized, or Throttled, unless
+// the route is open: then nobody calls. r.RemoteAddr must be the client's.
+func (a *Auth) Wrap(next http.Handler, open bool, fail func(http.ResponseWriter, *http.Request, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		u, err := a.user(r)
+		if err != nil && !open {
+			var t *throttled
+			if errors.As(err, &t) {
+				w.Header().Set("Retry-After", strconv.Itoa(t.seconds()))
+			}
+			fail(w, r, cloud.E("auth", cloud.Ref{}, err))
+			return
+		}
+		c := cloud.Caller{User: u, Initiator: r.Header.Get("Initiator-ID")}
+		if len(c.Initiator) > maxInitiator {
+			c.Initiator = ""
+		}
+		next.ServeHTTP(w, r.WithContext(cloud.WithCaller(r.Context(), c)))
+	})
+}
+
+// user is who signed the request, nil with an error if nobody did.
+func (a *Auth) user(r *http.Request) (*cloud.User, error) {
+	header := r.Header.Get("Authorization")
+	if header == "" {
+		return nil, cloud.Unauthorized
+	}
+	name, credentials, _ := strings.Cut(header, " ")
+	for _, s := range a.schemes {
+		if strings.EqualFold(s.Name(), name) {
+			return a.verify(r, s, strings.TrimSpace(credentials))
+		}
+	}
+	return nil, cloud.Refuse(cloud.Unauthorized, "This way to sign in is not available here.")
+}
+
+func (a *Auth) verify(r *http.Request, s Scheme, credentials string) (*cloud.User, error) {
+	from := network(r.RemoteAddr)
+	guess := a.guard.guess(from)
+	u, err := s.Verify(r.Context(), credentials, guess.at)
+	if err == nil {
+		guess.right()
+	}
+	return u, err
+}
+
+// network is what counts as one origin of guesses: an IPv4 address or an
+// IPv6 network of 64 bits, which one machine usually has to itself. Loopback
+// is nobody in particular, such as a proxy that is not known as one.
+func network(remote string) string {
+	ap, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return remote
+	}
+	addr := ap.Addr().Unmap().WithZone("")
+	switch {
+	case addr.IsLoopback():
+		return ""
+	case addr.Is6():
+		p, _ := addr.Prefix(64)
+		return p.String()
+	}
+	return addr.String()
+}
