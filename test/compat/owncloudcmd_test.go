@@ -101,3 +101,8 @@ func TestOwncloudcmd(t *testing.T) {
 		}
 	}
 }
+
+func dirExists(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && fi.IsDir()
+}
