@@ -29,7 +29,7 @@ func (w *World) Resume(ctx context.Context, srv *Server) error {
 func (c *Client) resume(s *State) {
 	c.now, c.may = s, nil
 	at := c.position()
-	c.remember(moment{at, at, nil, s})
+	c.remember(moment{"all compared", at, at, nil, s})
 }
 
 // resumeOne is Resume for one client, of which alone something is not certain.

@@ -26,6 +26,7 @@ type Client struct {
 
 // A moment is one request, by Position.
 type moment struct {
+	what        string
 	sent, acked int // acked is -1 when no answer came
 	may         []*State
 	after       *State
@@ -44,6 +45,16 @@ type step struct {
 	// lost are the states in which things may be without an answer: the
 	// first is that in which nothing has happened.
 	lost []*State
+}
+
+func (s *step) String() string {
+	to := ""
+	for i := 0; i+1 < len(s.header); i += 2 {
+		if s.header[i] == "Destination" {
+			to = " to " + s.header[i+1]
+		}
+	}
+	return fmt.Sprintf("%s: %s %s%s, %d bytes", s.what, s.method, s.url, to, len(s.body))
 }
 
 // A Load says how long to go on.
@@ -142,7 +153,7 @@ func (c *Client) do(ctx context.Context, srv *Server, s step, load *Load) error 
 	w.quiet.RUnlock()
 	if err != nil {
 		c.may = s.lost
-		c.remember(moment{sent, -1, s.lost, nil})
+		c.remember(moment{s.String(), sent, -1, s.lost, nil})
 		return err
 	}
 	ok := false
@@ -178,6 +189,6 @@ func (c *Client) do(ctx context.Context, srv *Server, s step, load *Load) error 
 	}
 	c.now = after
 	c.count(s.what)
-	c.remember(moment{sent, acked, s.lost, after})
+	c.remember(moment{s.String(), sent, acked, s.lost, after})
 	return nil
 }

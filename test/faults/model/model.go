@@ -332,6 +332,20 @@ func (w *World) Before(at int) (may [][]*State) {
 	return may
 }
 
+// Story tells of the last requests before a Position that have to do with a
+// name.
+func (w *World) Story(at int, name string) string {
+	var b strings.Builder
+	for _, c := range w.Clients {
+		for _, m := range c.past {
+			if m.sent <= at && strings.Contains(m.what, escape(name)) {
+				fmt.Fprintf(&b, "%d to %d: %s\n", m.sent, m.acked, m.what)
+			}
+		}
+	}
+	return b.String()
+}
+
 // Acks are the Positions at which something was acknowledged, in order.
 func (w *World) Acks() (at []int) {
 	for _, c := range w.Clients {

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	maxNodes = 90 // of one client
+	maxNodes = 60 // of one client
 	maxBin   = 30
 )
 

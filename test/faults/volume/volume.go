@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -156,11 +157,17 @@ func MountFile(file *os.File, dir, fstype, options string) error {
 }
 
 // Unmount fails when something is still open there; it is gone from the tree
-// in any case.
+// in any case. What was forgotten and not closed is left to the garbage
+// collector, which is asked first.
 func Unmount(dir string) error {
 	err := unix.Unmount(dir, 0)
+	for try := 0; err == unix.EBUSY && try < 20; try++ {
+		runtime.GC()
+		time.Sleep(time.Duration(try) * time.Millisecond)
+		err = unix.Unmount(dir, 0)
+	}
 	if err != nil {
-		err = fmt.Errorf("umount %s: %w", dir, err)
+		err = fmt.Errorf("umount %s: %w; open: %q", dir, err, stillOpen(dir))
 		unix.Unmount(dir, unix.MNT_DETACH)
 	}
 	return err
@@ -198,4 +205,15 @@ func newDisk(dir, fstype string, size int64, options string) error {
 		return err
 	}
 	return MountFile(file, dir, fstype, options)
+}
+
+// stillOpen is what this process has open below a folder.
+func stillOpen(dir string) (names []string) {
+	fds, _ := os.ReadDir("/proc/self/fd")
+	for _, fd := range fds {
+		if name, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && strings.HasPrefix(name, dir) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
