@@ -46,6 +46,9 @@ func startUsers(ctx context.Context, s *System) error {
 
 func startAuth(_ context.Context, s *System) error {
 	s.Auth = auth.New(s.Directory, s.Config.Auth)
+	if len(s.Auth.Challenges()) == 0 {
+		s.Log.Warn("nobody can sign in: every way to is switched off (PROXY_ENABLE_BASIC_AUTH)")
+	}
 	return nil
 }
 
