@@ -33,17 +33,8 @@ func (v *serverVerb) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	fresh, err := writeConfig(cfg.Path(), settings(cfg.Insecure))
-	switch {
-	case err != nil: // a read-only place for settings is fine
+	if _, err := writeConfig(cfg.Path(), settings(cfg.Insecure)); err != nil { // a read-only place for settings is fine
 		log.Warn("the configuration was not written; the defaults are in effect", "file", cfg.Path(), "error", err)
-	case fresh:
-		if cfg, err = config.Load(config.System()); err != nil {
-			return err
-		}
-		if len(v.Services) > 0 {
-			cfg.Run = v.Services
-		}
 	}
 	for _, name := range cfg.Unknown() {
 		log.Warn("this variable means nothing here; opencloud config lists those that do", "variable", name)
