@@ -151,6 +151,6 @@ func notify(socket, state string, log *slog.Logger) {
 		c.Close()
 	}
 	if err != nil {
-		log.Warn("the service manager cannot be told", "state", state, "error", err)
+		log.Debug("the service manager cannot be told", "state", state, "error", err)
 	}
 }
