@@ -11,7 +11,7 @@ import (
 	"opencloud/auth"
 	"opencloud/core"
 	"opencloud/directory/builtin"
-	"opencloud/storage/mem"
+	"opencloud/storage/posix"
 )
 
 // modules is the system in one look.
@@ -52,9 +52,13 @@ func startAuth(_ context.Context, s *System) error {
 	return nil
 }
 
-func startStorage(_ context.Context, s *System) error {
-	s.Store = mem.New()
-	s.closers = append(s.closers, s.Store.Close)
+func startStorage(ctx context.Context, s *System) error {
+	store, err := posix.Open(ctx, s.Config.Storage, s.Log)
+	if err != nil {
+		return err
+	}
+	s.Store = store
+	s.closers = append(s.closers, store.Close)
 	return nil
 }
 
