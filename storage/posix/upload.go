@@ -40,7 +40,7 @@ func uploadRef(s cloud.SpaceID, id cloud.UploadID) cloud.Ref {
 
 // checkUploadID keeps to what can be the name of a file and nothing else.
 func checkUploadID(id cloud.UploadID) error {
-	if id == "" || len(id) > 64 {
+	if id == "" || len(id) > 128 {
 		return cloud.NotExist
 	}
 	for i := range len(id) {
