@@ -34,7 +34,7 @@ func TestOwncloudcmd(t *testing.T) {
 		same(t, what, fingerprint(t, b, clientFiles...), fingerprint(t, a, clientFiles...))
 	}
 	// The client's log says what it had to do.
-	work := regexp.MustCompile(`(?m)^.*Completed propagation of "[^"]+".*$`)
+	work := regexp.MustCompile(`(?m)^.*Completed propagation of "[^"]+" by OCC::Propagate(Upload|Download|Remote|Local).*$`)
 	settled := func(dir string) {
 		t.Helper()
 		if m := work.FindString(sync(dir)); m != "" {
