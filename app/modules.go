@@ -11,7 +11,7 @@ import (
 	"opencloud/auth"
 	"opencloud/core"
 	"opencloud/directory/builtin"
-	"opencloud/storage/mem"
+	"opencloud/storage/posix"
 )
 
 // modules is the system in one look.
@@ -46,12 +46,19 @@ func startUsers(ctx context.Context, s *System) error {
 
 func startAuth(_ context.Context, s *System) error {
 	s.Auth = auth.New(s.Directory, s.Config.Auth)
+	if len(s.Auth.Challenges()) == 0 {
+		s.Log.Warn("nobody can sign in: every way to is switched off (PROXY_ENABLE_BASIC_AUTH)")
+	}
 	return nil
 }
 
-func startStorage(_ context.Context, s *System) error {
-	s.Store = mem.New()
-	s.closers = append(s.closers, s.Store.Close)
+func startStorage(ctx context.Context, s *System) error {
+	store, err := posix.Open(ctx, s.Config.Storage, s.Log)
+	if err != nil {
+		return err
+	}
+	s.Store = store
+	s.closers = append(s.closers, store.Close)
 	return nil
 }
 

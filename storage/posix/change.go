@@ -1,6 +1,7 @@
 package posix
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -160,7 +161,11 @@ func (s *Store) Move(ctx context.Context, space cloud.SpaceID, id, dir cloud.Nod
 }
 
 func (sp *space) move(ctx context.Context, id, dir cloud.NodeID, name string) (*cloud.Node, error) {
-	if _, _, ok := cloud.SplitVersion(id); ok || id == cloud.TrashID || id == sp.root.node {
+	if file, key, ok := cloud.SplitVersion(id); ok {
+		_, err := sp.versionNode(file, key)
+		return nil, cmp.Or(err, errNoMove)
+	}
+	if id == cloud.TrashID || id == sp.root.node {
 		return nil, errNoMove
 	}
 	u, err := uuid(id)
@@ -521,8 +526,9 @@ func (s *Store) Edit(ctx context.Context, space cloud.SpaceID, id cloud.NodeID, 
 }
 
 func (sp *space) edit(ctx context.Context, id cloud.NodeID, fn func(*cloud.Node) error) (*cloud.Node, error) {
-	if _, _, ok := cloud.SplitVersion(id); ok {
-		return nil, cloud.Refuse(cloud.NotSupported, "A version cannot be changed.")
+	if file, key, ok := cloud.SplitVersion(id); ok {
+		_, err := sp.versionNode(file, key)
+		return nil, cmp.Or(err, cloud.Refuse(cloud.NotSupported, "A version cannot be changed."))
 	}
 	u, err := uuid(id)
 	if err != nil || u == binID {

@@ -102,9 +102,10 @@ type Store struct {
 	evicting   atomic.Bool
 	versionKey atomic.Int64 // the last one given out
 
-	making sync.Mutex // of spaces, and their end
-	timer  *time.Timer
-	armed  atomic.Bool // the timer runs
+	making   sync.Mutex // of spaces, and their end
+	sweeping sync.Mutex
+	timer    *time.Timer
+	armed    atomic.Bool // the timer runs
 
 	closing sync.RWMutex // work is only begun while closed is false
 	closed  bool

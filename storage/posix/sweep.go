@@ -56,6 +56,8 @@ func (sp *space) sweep() error { return sp.store.removeAll(sp, sp.path+"/.oc/dro
 // removeAll empties a folder of things that were dropped. When they belong to
 // a space, what is kept of them elsewhere goes, too.
 func (s *Store) removeAll(sp *space, path string) error {
+	s.sweeping.Lock()
+	defer s.sweeping.Unlock()
 	d, err := s.disk.ReadDir(path)
 	if err != nil {
 		return ignoreMissing(err)

@@ -32,13 +32,15 @@ const maxHashers = 1024
 
 const uploadSuffix = ".json"
 
+var errUploadTooLong = cloud.Refuse(cloud.Invalid, "The upload is longer than announced.")
+
 func uploadRef(s cloud.SpaceID, id cloud.UploadID) cloud.Ref {
 	return cloud.Ref{Space: s, Path: string(id)}
 }
 
 // checkUploadID keeps to what can be the name of a file and nothing else.
 func checkUploadID(id cloud.UploadID) error {
-	if id == "" || len(id) > 64 {
+	if id == "" || len(id) > 128 {
 		return cloud.NotExist
 	}
 	for i := range len(id) {
@@ -257,7 +259,7 @@ func (sp *space) append(f *os.File, u *cloud.Upload, offset int64, body io.Reade
 		}
 		if n > 0 {
 			if room := u.How.Size - end; int64(n) > room {
-				n, rerr = int(room), cloud.Refuse(cloud.Invalid, "The upload is longer than announced.")
+				n, rerr = int(room), errUploadTooLong
 			}
 			m, werr := f.WriteAt(buf.buf[:n], end)
 			if l.hasher != nil && l.hasher.N == end {
@@ -279,21 +281,26 @@ func (sp *space) append(f *os.File, u *cloud.Upload, offset int64, body io.Reade
 		if rerr == io.EOF {
 			rerr = nil
 		}
-		if end == offset {
-			return end, rerr
-		}
-		if err := f.Sync(); err != nil {
-			// Nobody can say now what is on the disk: none of it counts.
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			if l.turn == turn {
-				l.hasher = nil
-				err = errors.Join(err, f.Truncate(offset))
+		if end > offset && !errors.Is(rerr, errUploadTooLong) && !errors.Is(rerr, cloud.BadSum) {
+			err := f.Sync()
+			if err == nil {
+				return end, rerr
 			}
-			return offset, err
+			rerr = err // nobody can say now what is on the disk
 		}
-		return end, rerr
+		return offset, errors.Join(rerr, l.takeBack(f, turn, offset))
 	}
+}
+
+// takeBack forgets what was appended, unless another has the turn.
+func (l *upload) takeBack(f *os.File, turn int, offset int64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.turn != turn {
+		return nil
+	}
+	l.hasher = nil // to be computed from the file
+	return f.Truncate(offset)
 }
 
 // redeem makes an upload the content of a write. release is to be called when
