@@ -87,7 +87,7 @@ func (sp *space) beginUpload(d disk.Dir, u *cloud.Upload) error {
 	if err != nil {
 		return err
 	}
-	if err := sp.replace(d, string(u.ID)+uploadSuffix, b); err != nil {
+	if err := sp.replace(d, string(u.ID)+uploadSuffix, b, false); err != nil {
 		return err
 	}
 	f, err := d.Create(string(u.ID))
