@@ -501,6 +501,6 @@ func (s *Store) DropSpace(ctx context.Context, id cloud.SpaceID) (err error) {
 	if err != nil {
 		return err
 	}
-	s.background(s.sweep)
+	s.soon(job{"removing a space that was dropped", string(id), s.sweep})
 	return nil
 }

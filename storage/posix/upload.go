@@ -284,6 +284,7 @@ func (sp *space) append(f *os.File, u *cloud.Upload, offset int64, body io.Reade
 		if end > offset && !errors.Is(rerr, errUploadTooLong) && !errors.Is(rerr, cloud.BadSum) {
 			err := f.Sync()
 			if err == nil {
+				sp.store.at("upload: synced")
 				return end, rerr
 			}
 			rerr = err // nobody can say now what is on the disk
