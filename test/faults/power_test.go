@@ -3,8 +3,10 @@ package faults
 import (
 	"log/slog"
 	"math/rand/v2"
+	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"testing"
 
 	"opencloud/core"
@@ -122,8 +124,10 @@ func powerLoss(t *testing.T, start start, cuts int) {
 		for range 2 {
 			loss := forgetful.Losses[rnd.IntN(len(forgetful.Losses))]
 			if err := survives(t, start, w, replay, cut, loss, rnd); err != nil {
-				if m := regexp.MustCompile(`"c\d/[^:]*/([^/:]*)": `).FindStringSubmatch(err.Error()); m != nil {
-					t.Log(w.Story(cut, m[1]))
+				for _, quoted := range regexp.MustCompile(`"(?:[^"\\]|\\.)+"`).FindAllString(err.Error(), 3) {
+					if name, bad := strconv.Unquote(quoted); bad == nil {
+						t.Logf("what happened to %s:\n%s", quoted, w.Story(cut, path.Base(name)))
+					}
 				}
 				t.Fatalf("power cut %d, before entry %d of %d, %d writes unflushed, %s: %v", i, cut-first, last-first, replay.Unflushed(), loss, err)
 			}
