@@ -36,7 +36,7 @@ func process(t *testing.T, dir string) (*model.Server, func(), error) {
 		d.Kill()
 		srv.Close()
 		if t.Failed() {
-			t.Logf("server said:\n%s", d.Log)
+			t.Logf("server said:\n%s", lastOf(d.Log))
 		}
 	}, nil
 }
