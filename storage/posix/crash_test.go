@@ -42,7 +42,7 @@ type actor struct {
 // in the background.
 func openQuiet(t tb, root string, step func(string)) *actor {
 	t.Helper()
-	s, err := open(ctx, options(root), quiet, step)
+	s, err := open(ctx, options(root), quiet, hooks{step: step})
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
@@ -50,13 +50,18 @@ func openQuiet(t tb, root string, step func(string)) *actor {
 	s.pending.mu.Lock()
 	s.pending.ready = false
 	s.pending.mu.Unlock()
-	for busy := true; busy; { // what it began with
+	idle(s) // with what it began
+	return &actor{tb: t, Store: s, root: root}
+}
+
+// idle waits until nothing is done in the background any more.
+func idle(s *Store) {
+	for busy := true; busy; {
 		s.pending.mu.Lock()
 		busy = s.pending.busy
 		s.pending.mu.Unlock()
 		runtime.Gosched()
 	}
-	return &actor{tb: t, Store: s, root: root}
 }
 
 // makeSpace gives the actor a space to work in.
