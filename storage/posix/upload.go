@@ -58,6 +58,9 @@ func (s *Store) SetUpload(ctx context.Context, u *cloud.Upload) (err error) {
 		return cloud.Refuse(cloud.Invalid, "This cannot be the id of an upload.")
 	}
 	sp, err := s.space(u.Dir.Space)
+	if err == nil {
+		err = s.room(0)
+	}
 	if err != nil {
 		return err
 	}
@@ -219,6 +222,10 @@ func (s *Store) AppendUpload(_ context.Context, space cloud.SpaceID, id cloud.Up
 		return 0, err
 	}
 	defer f.Close()
+	if err := s.room(0); err != nil {
+		i, e := s.disk.StatFile(f)
+		return i.Size, errors.Join(err, e)
+	}
 	return sp.append(f, u, offset, body)
 }
 

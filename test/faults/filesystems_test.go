@@ -58,6 +58,12 @@ func TestFileSystems(t *testing.T) {
 					return s
 				})
 			})
+			t.Run("kit, opened again", func(t *testing.T) {
+				storagetest.Reopen(t, func(t *testing.T) func() cloud.Store {
+					dir := open(t)
+					return func() cloud.Store { return store(t, dir) }
+				})
+			})
 			t.Run("server", func(t *testing.T) {
 				_, seed := random(t)
 				d := prepare(t, filepath.Join(root, "server"))

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -44,21 +45,23 @@ func process(t *testing.T, dir string) (*model.Server, func(), error) {
 // inside is the store of the real server, but in this process: starting takes
 // so little that many more moments can be tried. It cannot be killed, but
 // whatever it does afterwards, the power is gone by then.
-func inside(t *testing.T, dir string) (*model.Server, func(), error) {
-	store, err := posix.Open(t.Context(), posix.Options{Root: dir, LogSegment: 1 << 20}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return nil, nil, err
-	}
-	srv, stop := local.Serve(core.New(store, core.Options{}))
-	return srv, func() {
-		stop()
-		if err := store.Close(); err != nil {
-			t.Log("closing the store: ", err)
+func inside(segment int64) start {
+	return func(t *testing.T, dir string) (*model.Server, func(), error) {
+		store, err := posix.Open(t.Context(), posix.Options{Root: dir, LogSegment: segment}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			return nil, nil, err
 		}
-		// Its folder is closed when nobody knows the store any more, and the
-		// disk cannot be unmounted before.
-		store, stop = nil, nil
-	}, nil
+		srv, stop := local.Serve(core.New(store, core.Options{}))
+		return srv, func() {
+			stop()
+			if err := store.Close(); err != nil {
+				t.Log("closing the store: ", err)
+			}
+			// Its folder is closed when nobody knows the store any more, and
+			// the disk cannot be unmounted before.
+			store, stop = nil, nil
+		}, nil
+	}
 }
 
 // TestPowerLoss runs a load on a disk that keeps a log, and then looks at what
@@ -75,7 +78,11 @@ func TestPowerLoss(t *testing.T) {
 	})
 	t.Run("store", func(t *testing.T) {
 		for i := range n {
-			t.Run(fmt.Sprint(i), func(t *testing.T) { powerLoss(t, inside, 12, rnd, seed+uint64(i)) })
+			t.Run(fmt.Sprint(i), func(t *testing.T) {
+				// With short segments there are many checkpoints, with long ones few.
+				segment := int64(256<<10) << (2 * rnd.IntN(3))
+				powerLoss(t, inside(segment), 12, rnd, seed+uint64(i))
+			})
 		}
 	})
 }
@@ -179,9 +186,23 @@ func commits(t *testing.T, dir string, rnd *rand.Rand) (stop func()) {
 	})
 }
 
-// survives starts a server on what a power cut has left.
+// survives starts a server on what a power cut has left. Now and then there
+// is another one while it brings things in order, or just after.
 func survives(t *testing.T, start start, w *model.World, replay *forgetful.Replay, cut int, loss forgetful.Loss, rnd *rand.Rand) error {
 	t.Helper()
+	if rnd.IntN(6) == 0 {
+		again := forgetful.New(replay.Size())
+		if err := replay.Image(again, loss, rnd); err != nil {
+			return err
+		}
+		end, err := begins(t, start, again)
+		if err != nil {
+			return err
+		}
+		replay = again.Replay()
+		replay.Seek(rnd.IntN(end + 1))
+		loss = forgetful.Losses[rnd.IntN(len(forgetful.Losses))]
+	}
 	dir, done := remains(t, replay, loss, rnd)
 	defer done()
 	srv, kill, err := start(t, dir)
@@ -190,4 +211,20 @@ func survives(t *testing.T, start start, w *model.World, replay *forgetful.Repla
 	}
 	defer kill()
 	return w.Visit(t.Context(), srv, w.Before(cut))
+}
+
+// begins starts a server on a disk and ends it. The log of the disk tells of
+// that up to end, and then of unmounting.
+func begins(t *testing.T, start start, disk *forgetful.Disk) (end int, err error) {
+	t.Helper()
+	dir, unmount, err := volume.MountForgetful(t.TempDir(), disk)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, unmount()) }()
+	_, kill, err := start(t, dir)
+	if err == nil {
+		kill()
+	}
+	return disk.Position(), err
 }

@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,37 +14,52 @@ import (
 func Forgetful(t testing.TB, size int64) (d *forgetful.Disk, dir string) {
 	t.Helper()
 	d = forgetful.New(size)
-	under := filepath.Join(t.TempDir(), "under")
-	if err := os.Mkdir(under, 0o700); err != nil {
+	dir, unmount, err := mountForgetful(t.TempDir(), d, true)
+	if err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unmount(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d, dir
+}
+
+// MountForgetful mounts what is on a disk that can lose power, below a
+// folder. Its log begins when it is mounted.
+func MountForgetful(at string, d *forgetful.Disk) (dir string, unmount func() error, err error) {
+	return mountForgetful(at, d, false)
+}
+
+func mountForgetful(at string, d *forgetful.Disk, format bool) (dir string, unmount func() error, err error) {
+	under, dir := filepath.Join(at, "under"), filepath.Join(at, "forgetful")
+	if err := os.Mkdir(under, 0o700); err != nil {
+		return "", nil, err
 	}
 	server, err := d.Mount(under)
 	if err != nil {
-		t.Fatal(err)
+		return "", nil, err
 	}
-	t.Cleanup(func() {
-		if err := server.Unmount(); err != nil {
-			t.Error(err)
-		}
-	})
+	fail := func(err error) (string, func() error, error) {
+		return "", nil, errors.Join(err, server.Unmount())
+	}
 	name := filepath.Join(under, forgetful.Name)
-	if err := Format(name, "ext4"); err != nil {
-		t.Fatal(err)
+	if format {
+		if err := Format(name, "ext4"); err != nil {
+			return fail(err)
+		}
 	}
 	file, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
-		t.Fatal(err)
+		return fail(err)
 	}
-	defer file.Close()
-	dir = filepath.Join(t.TempDir(), "forgetful")
-	if err := MountFile(file, dir, "ext4", ""); err != nil {
-		t.Fatal(err)
+	err = MountFile(file, dir, "ext4", "")
+	file.Close()
+	if err != nil {
+		return fail(err)
 	}
-	t.Cleanup(func() {
-		if err := Unmount(dir); err != nil {
-			t.Error(err)
-		}
-	})
+	// Mounting writes the superblock, which ext4 does not protect from being torn.
 	d.Settle()
-	return d, dir
+	return dir, func() error { return errors.Join(Unmount(dir), server.Unmount()) }, nil
 }
