@@ -50,6 +50,25 @@ func New(dir cloud.Directory, opts Options) *Auth {
 	return a
 }
 
+// Add puts a scheme before the others. It must not be called any more once
+// requests come.
+func (a *Auth) Add(s Scheme) { a.schemes = append([]Scheme{s}, a.schemes...) }
+
+// Guess runs check, which tells whether what somebody sent from a remote
+// address (as in http.Request) gets them into an account, if another guess is
+// allowed: else Throttled. It is for doors that are no Scheme, such as a form.
+func (a *Auth) Guess(remote, account string, check func() (*cloud.User, error)) (*cloud.User, error) {
+	g := a.guard.guess(network(remote))
+	if err := g.at(basic.Account(account)); err != nil {
+		return nil, err
+	}
+	u, err := check()
+	if err == nil {
+		g.right()
+	}
+	return u, err
+}
+
 // Challenges are the values of WWW-Authenticate, best first.
 func (a *Auth) Challenges() []string {
 	var all []string

@@ -1,0 +1,192 @@
+package idp
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"opencloud/cloud"
+)
+
+//go:embed pages.html
+var pagesHTML string
+
+//go:embed pages.css
+var pagesCSS string
+
+//go:embed checksession.js
+var checkJS string
+
+// pages is what people see. None needs a script.
+type pages struct {
+	product    string
+	base       string // path in front of ours
+	templates  *template.Template
+	policy     string // CSP, without form-action
+	formCookie http.Cookie
+}
+
+func newPages(product, base string, secure bool) (*pages, error) {
+	t, err := template.New("").Parse(pagesHTML)
+	if err != nil {
+		return nil, err
+	}
+	v := &pages{
+		product: product, base: base, templates: t,
+		policy:     "default-src 'none'; style-src '" + hashOf(pagesCSS) + "'; base-uri 'none'; frame-ancestors 'self'; form-action ",
+		formCookie: http.Cookie{Name: "oc-form", Path: "/", HttpOnly: true, Secure: secure, SameSite: http.SameSiteStrictMode},
+	}
+	if secure {
+		v.formCookie.Name = "__Host-oc-form"
+	}
+	return v, nil
+}
+
+// hashOf lets a browser take exactly this text (CSP 3, section 2.3.1).
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// problem is what went wrong with a form.
+type problem uint8
+
+const (
+	none problem = iota
+	wrong
+	throttled
+	expired
+	broken
+)
+
+// status of a page that tells of a problem.
+var statuses = [...]int{none: http.StatusOK, wrong: http.StatusUnauthorized, throttled: http.StatusTooManyRequests, expired: http.StatusForbidden, broken: http.StatusServiceUnavailable}
+
+// form is what the user has typed.
+type form struct {
+	Name    string
+	Stay    bool
+	Problem problem
+}
+
+// A page is all that the templates use.
+type page struct {
+	words
+	Product, Title string
+	CSS            template.CSS
+	Action         string // where the form goes
+	Form           string // see mine
+	Request        string // the request of the client, to come back with the form
+	Session        string
+	form
+	Message     string // what is wrong
+	User, Other string // who is signed in; where to go to be somebody else
+	Client      string
+}
+
+func (v *pages) show(w http.ResponseWriter, name string, status int, formAction string, p page) {
+	p.Product, p.CSS = v.product, template.CSS(pagesCSS)
+	var b bytes.Buffer
+	if err := v.templates.ExecuteTemplate(&b, name, p); err != nil {
+		panic(err) // a template of ours that does not fit its page
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", p.Tag)
+	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	h.Set("Content-Security-Policy", v.policy+formAction)
+	h.Set("X-Frame-Options", "SAMEORIGIN")
+	if status == http.StatusTooManyRequests {
+		h.Set("Retry-After", "10")
+	}
+	w.WriteHeader(status)
+	w.Write(b.Bytes())
+}
+
+// signIn asks for name and password.
+func (v *pages) signIn(w http.ResponseWriter, r *http.Request, req *request, f form) {
+	p := page{words: wordsFor(r, req.query), Action: v.base + logonPath, Form: v.formToken(w, r), Request: req.query, form: f, Client: req.client.name}
+	p.Title = p.SignIn
+	p.Message = [...]string{none: "", wrong: p.Wrong, throttled: p.Throttled, expired: p.Expired, broken: p.Broken}[f.Problem]
+	v.show(w, "signin", statuses[f.Problem], formAction(req.redirect), p)
+}
+
+// choose asks whether to go on as who is signed in.
+func (v *pages) choose(w http.ResponseWriter, r *http.Request, req *request, s *session, u *cloud.User) {
+	p := page{
+		words: wordsFor(r, req.query), Action: v.base + consentPath, Form: v.formToken(w, r), Request: req.query, Session: s.ID,
+		User: nameOf(u), Client: req.client.name,
+	}
+	q, _ := url.ParseQuery(req.query) // parse has seen it
+	q.Set("prompt", "login")
+	p.Other = v.base + identifier + "?" + q.Encode()
+	p.Title = p.Welcome
+	v.show(w, "choose", http.StatusOK, formAction(req.redirect), p)
+}
+
+// leave asks whether to sign out.
+func (v *pages) leave(w http.ResponseWriter, r *http.Request, f *farewell, u *cloud.User) {
+	p := page{words: wordsFor(r, f.query), Action: v.base + endPath, Form: v.formToken(w, r), Request: f.query, User: nameOf(u)}
+	p.Title = p.SignOut
+	v.show(w, "leave", http.StatusOK, formAction(f.to), p)
+}
+
+func (v *pages) left(w http.ResponseWriter, r *http.Request) {
+	p := page{words: wordsFor(r, r.URL.RawQuery), Other: v.base + "/"}
+	p.Title = p.SignedOut
+	v.show(w, "left", http.StatusOK, "'none'", p)
+}
+
+// failed is where nothing can be done but begin anew; no is nil when it is
+// our fault.
+func (v *pages) failed(w http.ResponseWriter, r *http.Request, status int, no *refusal) {
+	p := page{words: wordsFor(r, r.URL.RawQuery), Other: v.base + "/"}
+	p.Title, p.Message = p.Failed, p.Broken
+	if no != nil {
+		p.Message = p.refused(no)
+	}
+	v.show(w, "failed", status, "'none'", p)
+}
+
+func nameOf(u *cloud.User) string {
+	if u.Display != "" {
+		return u.Display
+	}
+	return u.Name
+}
+
+// formAction lets a form be answered with the address, too: browsers check
+// where it leads in the end.
+func formAction(to string) string {
+	scheme, rest, ok := strings.Cut(to, "://")
+	if !ok {
+		scheme, _, ok = strings.Cut(to, ":")
+		if !ok {
+			return "'self'"
+		}
+		rest = ""
+	}
+	host, _, _ := strings.Cut(rest, "/")
+	host, _, _ = strings.Cut(host, "?")
+	if scheme != "http" && scheme != "https" || strings.ContainsAny(host, "[]") { // CSP knows no IPv6
+		return "'self' " + scheme + ":"
+	}
+	return "'self' " + scheme + "://" + host
+}
+
+// checkSession is for a frame of a client, which asks it whether somebody
+// else is signed in (Session Management 1.0, section 3.2).
+func (p *Provider) checkSession(w http.ResponseWriter, _ *http.Request) {
+	js := strings.ReplaceAll(checkJS, "COOKIE", p.cookie("state"))
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src '"+hashOf(js)+"'; base-uri 'none'; frame-ancestors 'self'")
+	h.Set("X-Frame-Options", "SAMEORIGIN")
+	w.Write([]byte("<!DOCTYPE html>\n<title>Session</title>\n<script>" + js + "</script>\n"))
+}

@@ -1,0 +1,103 @@
+package idp
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// words are what the pages say in one language.
+type words struct {
+	Tag string // of the language (BCP 47)
+
+	SignIn, ToUse, UserName, Password, Remember    string
+	Wrong, Throttled, Expired, Broken              string
+	Welcome, SignedInAs, Wants, GoOn               string
+	SomebodyElse, Cancel                           string
+	SignOut, SignedOut, SignedOutMore, SignInAgain string
+	Failed, Begin                                  string
+
+	refusals map[string]string // by code; else the sentence of the refusal
+}
+
+// catalog has the language for those who understand none of the others first.
+var catalog = []words{
+	{
+		Tag:    "en",
+		SignIn: "Sign in", ToUse: "to use", UserName: "User name or e-mail", Password: "Password", Remember: "Stay signed in on this device",
+		Wrong:     "The user name or the password is not right. Check both and try again.",
+		Throttled: "Too many attempts to sign in. Wait a minute and try again.",
+		Expired:   "This page has been open for too long, or your browser blocks cookies. Allow them for this site and sign in again.",
+		Broken:    "The server cannot do this right now. Try again in a moment, and tell your administrator if it stays.",
+		Welcome:   "Welcome back", SignedInAs: "You are signed in as", Wants: "wants to see and change your files. Go on only if you have just opened it.", GoOn: "Continue",
+		SomebodyElse: "Use another account", Cancel: "Cancel",
+		SignOut: "Sign out", SignedOut: "You are signed out", SignedOutMore: "You can close this page.", SignInAgain: "Sign in again",
+		Failed: "This did not work", Begin: "Go to the start page",
+	},
+	{
+		Tag:    "de",
+		SignIn: "Anmelden", ToUse: "für", UserName: "Benutzername oder E-Mail", Password: "Passwort", Remember: "Auf diesem Gerät angemeldet bleiben",
+		Wrong:     "Benutzername oder Passwort stimmt nicht. Prüfen Sie beides und versuchen Sie es noch einmal.",
+		Throttled: "Zu viele Anmeldeversuche. Warten Sie eine Minute und versuchen Sie es dann noch einmal.",
+		Expired:   "Diese Seite war zu lange offen, oder der Browser blockiert Cookies. Erlauben Sie sie für diese Seite und melden Sie sich noch einmal an.",
+		Broken:    "Der Server kann das gerade nicht. Versuchen Sie es gleich noch einmal, und wenden Sie sich an Ihre Administration, wenn es so bleibt.",
+		Welcome:   "Willkommen zurück", SignedInAs: "Sie sind angemeldet als", Wants: "möchte Ihre Dateien sehen und ändern. Fahren Sie nur fort, wenn Sie das Programm gerade geöffnet haben.", GoOn: "Weiter",
+		SomebodyElse: "Anderes Konto verwenden", Cancel: "Abbrechen",
+		SignOut: "Abmelden", SignedOut: "Sie sind abgemeldet", SignedOutMore: "Sie können diese Seite schließen.", SignInAgain: "Neu anmelden",
+		Failed: "Das hat nicht geklappt", Begin: "Zur Startseite",
+		refusals: map[string]string{
+			"invalid_client":  "Das Programm, das Sie hergeschickt hat, ist hier nicht bekannt. Beginnen Sie noch einmal von vorn.",
+			"invalid_request": "Das Programm, das Sie hergeschickt hat, hat etwas Ungültiges verlangt. Beginnen Sie noch einmal von vorn.",
+		},
+	},
+}
+
+func (w *words) refused(no *refusal) string {
+	if text, ok := w.refusals[no.code]; ok {
+		return text
+	}
+	return no.say
+}
+
+func languages() (tags []string) {
+	for _, w := range catalog {
+		tags = append(tags, w.Tag)
+	}
+	return tags
+}
+
+// wordsFor is in the language that the client asks for, or else the browser.
+func wordsFor(r *http.Request, query string) words {
+	if q, err := url.ParseQuery(query); err == nil && len(query) <= maxQuery {
+		for tag := range strings.FieldsSeq(q.Get("ui_locales")) {
+			if w := inLanguage(tag); w != nil {
+				return *w
+			}
+		}
+	}
+	best, weight := &catalog[0], 0.0
+	accept := r.Header.Get("Accept-Language")
+	for part := range strings.SplitSeq(accept[:min(len(accept), 1000)], ",") {
+		tag, params, _ := strings.Cut(part, ";")
+		q := 1.0
+		if text, ok := strings.CutPrefix(strings.TrimSpace(params), "q="); ok {
+			q, _ = strconv.ParseFloat(text, 64)
+		}
+		if w := inLanguage(strings.TrimSpace(tag)); w != nil && q > weight {
+			best, weight = w, q
+		}
+	}
+	return *best
+}
+
+// inLanguage knows "de" and all of its kinds.
+func inLanguage(tag string) *words {
+	primary, _, _ := strings.Cut(tag, "-")
+	i := slices.IndexFunc(catalog, func(w words) bool { return strings.EqualFold(w.Tag, primary) })
+	if i < 0 {
+		return nil
+	}
+	return &catalog[i]
+}
