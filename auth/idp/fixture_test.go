@@ -247,7 +247,7 @@ func (h *house) refresh(client, token string) grant {
 // web signs ada in to the web app, desktop to the desktop app.
 func (h *house) web(more ...string) grant {
 	h.t.Helper()
-	more = append([]string{"scope", "openid profile email"}, more...)
+	more = append([]string{"scope", "openid profile email", "prompt", "login"}, more...)
 	q := answer(h.t, h.signIn(ask(webID, callback, more...), "ada", secret), callback)
 	return h.exchange(webID, callback, q.Get("code"))
 }
