@@ -116,7 +116,11 @@ func (s *sessions) load(body []byte) error {
 		text, rest, whole := bytes.Cut(body, []byte("\n"))
 		body = rest
 		var l line
-		if err := json.Unmarshal(text, &l); err != nil || !whole {
+		err := json.Unmarshal(text, &l)
+		if err == nil && l.Session == nil && l.End == "" && l.Deny == "" {
+			err = errors.New("it says nothing")
+		}
+		if err != nil || !whole {
 			if len(rest) == 0 {
 				return nil
 			}
