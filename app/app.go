@@ -34,7 +34,7 @@ type System struct {
 	Uploads   cloud.Uploads
 
 	// What the protocols serve; nil: not running.
-	TUS http.Handler
+	DAV, TUS, Graph, OCS, Wellknown http.Handler
 
 	adminPassword string         // see Started
 	closers       []func() error // in the order of starting
@@ -86,7 +86,7 @@ func Run(ctx context.Context, cfg *config.Config, log *slog.Logger, ready func(S
 	if err != nil {
 		return err
 	}
-	if err := Build(ctx, s, modules(), want...); err != nil {
+	if err := Build(ctx, s, modules(), append(want, "auth")...); err != nil { // no front without auth
 		return err
 	}
 	f, err := newFront(s, routes(s), m)
@@ -151,6 +151,6 @@ func notify(socket, state string, log *slog.Logger) {
 		c.Close()
 	}
 	if err != nil {
-		log.Warn("the service manager cannot be told", "state", state, "error", err)
+		log.Debug("the service manager cannot be told", "state", state, "error", err)
 	}
 }

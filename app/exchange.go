@@ -94,18 +94,25 @@ type body struct {
 	next    time.Time // when to move the deadline
 }
 
-func (b *body) Read(p []byte) (int, error) {
-	if b.stall > 0 {
-		if now := time.Now(); now.After(b.next) {
-			b.next = now.Add(b.stall / 4)
-			b.control.SetReadDeadline(now.Add(b.stall))
-		}
+// arm moves the deadline ahead. It is called before the handler, too: what a
+// handler leaves unread net/http reads, to keep the connection.
+func (b *body) arm() {
+	if b.stall <= 0 {
+		return
 	}
+	if now := time.Now(); now.After(b.next) {
+		b.next = now.Add(b.stall / 4)
+		b.control.SetReadDeadline(now.Add(b.stall))
+	}
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	b.arm()
 	n, err := b.ReadCloser.Read(p)
 	if err == nil {
 		return n, nil
 	}
-	if b.stall > 0 {
+	if err == io.EOF && b.stall > 0 {
 		// While the answer is made nothing is read, and that is no stall.
 		b.control.SetReadDeadline(time.Time{})
 	}

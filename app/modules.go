@@ -3,7 +3,11 @@ package app
 import (
 	"context"
 
+	"opencloud/api/dav"
+	"opencloud/api/graph"
+	"opencloud/api/ocs"
 	"opencloud/api/tus"
+	"opencloud/api/wellknown"
 	"opencloud/auth"
 	"opencloud/core"
 	"opencloud/directory/builtin"
@@ -17,7 +21,11 @@ func modules() []Module {
 		{"auth", []string{"users"}, startAuth},
 		{"storage", nil, startStorage},
 		{"files", []string{"storage"}, startFiles},
+		{"dav", []string{"files", "auth"}, startDAV},
 		{"tus", []string{"files", "auth"}, startTUS},
+		{"graph", []string{"files", "users", "auth"}, startGraph},
+		{"ocs", []string{"files", "auth"}, startOCS},
+		{"wellknown", []string{"auth"}, startWellknown},
 	}
 }
 
@@ -38,6 +46,9 @@ func startUsers(ctx context.Context, s *System) error {
 
 func startAuth(_ context.Context, s *System) error {
 	s.Auth = auth.New(s.Directory, s.Config.Auth)
+	if len(s.Auth.Challenges()) == 0 {
+		s.Log.Warn("nobody can sign in: every way to is switched off (PROXY_ENABLE_BASIC_AUTH)")
+	}
 	return nil
 }
 
@@ -53,7 +64,42 @@ func startFiles(_ context.Context, s *System) error {
 	return nil
 }
 
+func startDAV(_ context.Context, s *System) error {
+	opts := s.Config.DAV
+	opts.Announce = tus.Announce(s.Config.Uploads)
+	s.DAV = dav.New(s.Files, opts)
+	return nil
+}
+
 func startTUS(_ context.Context, s *System) error {
 	s.TUS = tus.New(s.Files, s.Uploads, s.Config.Uploads)
+	return nil
+}
+
+func startGraph(_ context.Context, s *System) error {
+	s.Graph = graph.New(s.Files, s.Directory, s.Config.Graph)
+	return nil
+}
+
+// What clients are told of the product. Old ones compare legacy with what
+// they need, and new ones ask for Version.
+const (
+	product = "OpenCloud"
+	edition = "Community"
+	legacy  = "10.11.0"
+)
+
+func startOCS(_ context.Context, s *System) error {
+	s.OCS = ocs.New(s.Files, ocs.Options{
+		Product: product, ProductVersion: Version, Edition: edition, Version: legacy,
+		MaxQuota: s.Config.Core.MaxQuota, NoVersions: s.Config.Core.NoVersions,
+		TusVersion: tus.Version, TusExtensions: tus.Extensions,
+		MaxChunkSize: s.Config.Uploads.MaxChunkSize, MethodOverride: s.Config.Uploads.MethodOverride,
+	})
+	return nil
+}
+
+func startWellknown(_ context.Context, s *System) error {
+	s.Wellknown = wellknown.New(wellknown.Options{Product: product, ProductVersion: Version, Edition: edition, Version: legacy})
 	return nil
 }

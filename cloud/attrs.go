@@ -12,6 +12,7 @@ const (
 // Keys of Node.Attrs.
 const (
 	// AttrProp + "{namespace}name" is a dead WebDAV property: the XML inside
-	// its element (RFC 4918, section 4.3).
+	// its element (RFC 4918, section 4.3). The same with "@lang" behind is the
+	// xml:lang it was set under.
 	AttrProp = "prop."
 )

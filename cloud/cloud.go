@@ -193,7 +193,8 @@ type Files interface {
 	RemoveSpace(ctx context.Context, id SpaceID, purge bool) error
 
 	Stat(ctx context.Context, ref Ref) (*Node, error)
-	// List yields the children of a directory in no particular order.
+	// List yields the children of a directory in no particular order. Grants
+	// and Attrs may be left out, as Traits tells; Stat has them.
 	List(ctx context.Context, ref Ref) iter.Seq2[*Node, error]
 	// Open returns a file's content, or that of one of its versions when
 	// version is not empty, and the node it belongs to. The content is that of
@@ -294,6 +295,10 @@ type Directory interface {
 // delete is to Move into TrashID, to restore is to Move out of it, to purge
 // is to Drop. In the bin a node and all below it keep their ids.
 //
+// A node that is moved, trashed or restored keeps its ETag, those of all
+// directories above both ends change. Attributes and grants of a file change
+// those of the directories above it.
+//
 // A mutation is durable when its method returns, together with its record in
 // the journal, and visible to nobody before it is whole. Names are as given,
 // byte for byte. Every Store passes storagetest.
@@ -315,10 +320,12 @@ type Store interface {
 	// Ancestors is the chain of ids from the root (or TrashID) to the node, both included.
 	Ancestors(ctx context.Context, s SpaceID, id NodeID) ([]NodeID, error)
 	// Children yields a directory's members; those of TrashID have Bin set,
-	// those of VersionsOf come newest first.
+	// those of VersionsOf come newest first. Traits says what else there is:
+	// Grants, Locks and Attrs may be left out; Node loads them.
 	Children(ctx context.Context, s SpaceID, dir NodeID) iter.Seq2[*Node, error]
-	// Having yields all nodes of a space with one of the traits, without
-	// walking the tree.
+	// Having yields all nodes of a space with one of the traits, those in the
+	// bin included, with grants, locks and attributes loaded, without walking
+	// the tree.
 	Having(ctx context.Context, s SpaceID, t Traits) iter.Seq2[*Node, error]
 
 	// Open returns the content and the node it belongs to, as one. A local
@@ -378,7 +385,8 @@ type Write struct {
 
 	// Check, when set, has the last word: it is called when the content is
 	// whole and nobody else can touch the name, with what stands there (nil:
-	// nothing) and the new size. An error ends the write and is returned as is.
+	// nothing) and the new size. It may read the store but not alter it. An
+	// error ends the write and is returned as is.
 	Check func(now *Node, size int64) error
 	// Fresh refuses to replace: Exist when the name is taken. Otherwise a file
 	// is replaced and keeps its id, grants and attributes; a directory is Exist.

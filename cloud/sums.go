@@ -3,6 +3,7 @@ package cloud
 import (
 	"crypto/md5"
 	"crypto/sha1"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -28,7 +29,8 @@ func (s *Sums) AppendTo(b []byte) []byte {
 	b = hex.AppendEncode(b, s.SHA1[:])
 	b = append(b, " MD5:"...)
 	b = hex.AppendEncode(b, s.MD5[:])
-	return fmt.Appendf(b, " ADLER32:%08x", s.Adler32)
+	b = append(b, " ADLER32:"...)
+	return hex.AppendEncode(b, binary.BigEndian.AppendUint32(nil, s.Adler32))
 }
 
 func (s Sums) String() string { return string(s.AppendTo(nil)) }

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"opencloud/api/dav"
+	"opencloud/api/graph"
 	"opencloud/api/tus"
 	"opencloud/auth"
 	"opencloud/cloud"
@@ -36,13 +38,15 @@ type Config struct {
 
 	Notify string `yaml:"notify_socket" env:"NOTIFY_SOCKET" default:"" doc:"Socket of the service manager, which is told when the server is ready (sd_notify); systemd sets it."`
 
-	Log     Log          `yaml:"log"`
-	Proxy   Proxy        `yaml:"proxy"`
-	Debug   Debug        `yaml:"debug"`
-	Auth    auth.Options `yaml:"auth"`
-	IDM     IDM          `yaml:"idm"`
-	Core    core.Options `yaml:"spaces"`
-	Uploads tus.Options  `yaml:"uploads"`
+	Log     Log           `yaml:"log"`
+	Proxy   Proxy         `yaml:"proxy"`
+	Debug   Debug         `yaml:"debug"`
+	Auth    auth.Options  `yaml:"auth"`
+	IDM     IDM           `yaml:"idm"`
+	Core    core.Options  `yaml:"spaces"`
+	DAV     dav.Options   `yaml:"ocdav"`
+	Uploads tus.Options   `yaml:"uploads"`
+	Graph   graph.Options `yaml:"graph"`
 
 	dir     string
 	sources map[string]string // by key, of what is not a default

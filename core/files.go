@@ -183,17 +183,15 @@ func (c *Core) write(ctx context.Context, p place, w cloud.Write, how cloud.Cond
 	}
 	w.Space, w.Dir, w.Name = sp.id, p.dir.ID, p.name
 	w.Check, w.Keep = check, !c.opts.NoVersions
-	if w.Body != nil {
-		free, limited, err := c.free(ctx, sp)
+	if w.Body != nil && sp.limited() {
+		free, err := c.free(ctx, sp)
 		if err != nil {
 			return nil, false, err
 		}
-		if limited {
-			// What is free counts from what stands there already; a limit of 0 would be none.
-			w.Limit = max(free+reserved, 1)
-			if p.now != nil {
-				w.Limit += p.now.Size
-			}
+		// What is free counts from what stands there already; a limit of 0 would be none.
+		w.Limit = max(free+reserved, 1)
+		if p.now != nil {
+			w.Limit += p.now.Size
 		}
 	}
 	n, made, err := c.store.Write(ctx, w)

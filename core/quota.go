@@ -6,22 +6,27 @@ import (
 	"opencloud/cloud"
 )
 
-// free is how many bytes a space can still take: by its quota and, in any
-// case, by the disk. limited says that there is a quota.
-func (c *Core) free(ctx context.Context, sp *space) (free int64, limited bool, err error) {
+// limited tells whether a space has a quota.
+func (sp *space) limited() bool {
+	sp.mu.RLock()
+	defer sp.mu.RUnlock()
+	return sp.quota > 0
+}
+
+// free is how many bytes a space can still take: by its quota or, without
+// one, by the disk.
+func (c *Core) free(ctx context.Context, sp *space) (int64, error) {
 	sp.mu.RLock()
 	quota, reserved := sp.quota, sp.reserved
 	sp.mu.RUnlock()
 	if quota == 0 {
-		free, err = c.store.Free(ctx)
-		return free, false, err
+		return c.store.Free(ctx)
 	}
 	root, err := c.store.Node(ctx, sp.id, sp.id.Root())
 	if err != nil {
-		return 0, true, err
+		return 0, err
 	}
-	free = max(quota-root.Size-reserved, 0)
-	return free, true, nil
+	return max(quota-root.Size-reserved, 0), nil
 }
 
 // reserve sets n bytes of the quota aside until release, so that writers at

@@ -54,7 +54,7 @@ func (c *Core) show(ctx context.Context, u *cloud.User, s *cloud.Space) (*cloud.
 	if err := allow(r, 0); err != nil {
 		return nil, err
 	}
-	if s.Free, _, err = c.free(ctx, sp); err != nil {
+	if s.Free, err = c.free(ctx, sp); err != nil {
 		return nil, err
 	}
 	s.Root.Rights = r

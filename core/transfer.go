@@ -146,7 +146,7 @@ func (c *Core) fits(ctx context.Context, dst place, n *cloud.Node, shallow bool)
 	if n.Dir && shallow {
 		return nil
 	}
-	free, _, err := c.free(ctx, dst.dir.space)
+	free, err := c.free(ctx, dst.dir.space)
 	if err != nil {
 		return err
 	}

@@ -79,8 +79,9 @@ func FailDAV(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // WriteSabre writes an error element: for the few answers whose status is
-// WebDAV's own business (405, 415, ...).
-func WriteSabre(w http.ResponseWriter, r *http.Request, status int, exception, say, code string) {
+// WebDAV's own business (405, 415, ...). Conditions are elements of RFC 4918,
+// section 16, ready to be sent, with the prefix d.
+func WriteSabre(w http.ResponseWriter, r *http.Request, status int, exception, say, code string, conditions ...string) {
 	var b strings.Builder
 	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n" +
 		`<d:error xmlns:d="DAV:" xmlns:s="http://sabredav.org/ns"><s:exception>Sabre\DAV\Exception\`)
@@ -89,7 +90,11 @@ func WriteSabre(w http.ResponseWriter, r *http.Request, status int, exception, s
 	xml.EscapeText(&b, []byte(say))
 	b.WriteString(`</s:message><s:errorcode>`)
 	b.WriteString(code)
-	b.WriteString(`</s:errorcode></d:error>` + "\n")
+	b.WriteString(`</s:errorcode>`)
+	for _, c := range conditions {
+		b.WriteString(c)
+	}
+	b.WriteString("</d:error>\n")
 	write(w, r, status, "application/xml; charset=utf-8", b.String())
 }
 

@@ -36,13 +36,17 @@ func Locate(r *http.Request, files cloud.Files) (Target, error) {
 	return locate(r.Context(), r.URL.EscapedPath(), files)
 }
 
-// LocateDestination says what the Destination header names: an absolute URL
-// of ours or an absolute path, both with the base path.
+// LocateDestination says what the Destination header names.
 func LocateDestination(r *http.Request, files cloud.Files) (Target, error) {
-	dest := r.Header.Get("Destination")
-	u, err := url.Parse(dest)
-	if err != nil || dest == "" {
-		return Target{}, cloud.Refuse(cloud.Invalid, "The Destination header is missing or not a URL.")
+	return LocateURL(r, r.Header.Get("Destination"), files)
+}
+
+// LocateURL says what a URL in a header names: an absolute one of ours or an
+// absolute path, both with the base path. NotSupported for another server.
+func LocateURL(r *http.Request, link string, files cloud.Files) (Target, error) {
+	u, err := url.Parse(link)
+	if err != nil || link == "" {
+		return Target{}, cloud.Refuse(cloud.Invalid, "The destination is missing or not a URL.")
 	}
 	site := From(r.Context()).Site
 	if u.Host != "" && !strings.EqualFold(u.Host, r.Host) && !strings.EqualFold(u.Host, site.URL.Host) {
@@ -97,6 +101,20 @@ func locate(ctx context.Context, escaped string, files cloud.Files) (t Target, e
 		}
 		return cloud.Ref{Space: s.ID}, nil
 	}
+	// bin adds the key of a bin entry to the ref of a space, if the URL goes on to one.
+	bin := func() {
+		t.Ref.Node = ""
+		if rest == "" || err != nil {
+			return
+		}
+		key := take()
+		if err == nil {
+			t.Ref, err = cloud.ParseItemID(cloud.ItemID(t.Ref.Space, cloud.NodeID(key)))
+		}
+		if t.Ref.Node == cloud.TrashID { // the bin is no entry of itself
+			err = cloud.NotExist
+		}
+	}
 
 	area := take()
 	if area == "remote.php" {
@@ -123,7 +141,8 @@ func locate(ctx context.Context, escaped string, files cloud.Files) (t Target, e
 			if err == nil {
 				t.Ref, err = cloud.ParseItemID(space)
 			}
-			return done(Bin, entry(t.Ref, rest, take))
+			bin()
+			return done(Bin, t.Ref)
 		case area == "files" && id != "spaces":
 			if err == nil {
 				t.Ref, err = home(id)
@@ -141,7 +160,8 @@ func locate(ctx context.Context, escaped string, files cloud.Files) (t Target, e
 		if err == nil {
 			t.Ref, err = home(user)
 		}
-		return done(Bin, entry(t.Ref, rest, take))
+		bin()
+		return done(Bin, t.Ref)
 	case "meta":
 		if rest == "" {
 			return done(Nowhere, t.Ref)
@@ -157,8 +177,10 @@ func locate(ctx context.Context, escaped string, files cloud.Files) (t Target, e
 			err = cloud.NotExist
 		}
 		t, err = done(Versions, t.Ref)
-		if rest != "" {
-			t.Version = take()
+		if rest != "" && err == nil {
+			if t.Version = take(); err == nil {
+				err = cloud.CheckName(t.Version)
+			}
 		}
 		if rest != "" && err == nil {
 			err = cloud.NotExist
@@ -168,15 +190,6 @@ func locate(ctx context.Context, escaped string, files cloud.Files) (t Target, e
 		return done(Nowhere, t.Ref)
 	}
 	return t, cloud.NotExist
-}
-
-// entry adds the key of a bin entry, if the URL goes on to one.
-func entry(bin cloud.Ref, rest string, take func() string) cloud.Ref {
-	bin.Node = ""
-	if rest != "" {
-		bin.Node = cloud.NodeID(take())
-	}
-	return bin
 }
 
 // decode turns the escaped rest of a URL into a Ref.Path. Doubled slashes

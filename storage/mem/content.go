@@ -76,9 +76,6 @@ func (s *Store) Write(ctx context.Context, w cloud.Write) (*cloud.Node, bool, er
 		body, fresh = u.body, 0
 	}
 	size := int64(len(body))
-	if w.Limit > 0 && size > w.Limit {
-		return fail(cloud.Full)
-	}
 	if err := s.fits(fresh); err != nil {
 		return fail(err)
 	}
@@ -86,34 +83,9 @@ func (s *Store) Write(ctx context.Context, w cloud.Write) (*cloud.Node, bool, er
 	if err := sums.Match(w.Sum); err != nil {
 		return fail(err)
 	}
-	file, key, version := cloud.SplitVersion(w.Dir)
-	var up, old *entry
-	if version {
-		if err := cloud.CheckName(w.Name); err != nil {
-			return fail(err)
-		}
-		if up = sp.nodes[file]; up == nil || up.Dir || key != "" {
-			return fail(cloud.Conflict)
-		}
-		old, _ = sp.find(cloud.Version(file, w.Name))
-	} else {
-		if up, err = sp.place(w.Dir, w.Name); err != nil {
-			return fail(err)
-		}
-		old = up.members[w.Name]
-	}
-	id := w.ID
-	switch {
-	case old != nil && (old.Dir || w.Fresh):
-		return fail(cloud.Exist)
-	case old != nil:
-		id = old.ID
-	case version:
-		id = cloud.Version(file, w.Name)
-	case id == "":
-		id = cloud.NodeID(cloud.NewUUID().String())
-	case sp.nodes[id] != nil:
-		return fail(cloud.Refuse(cloud.Exist, "The id is already in use."))
+	up, old, id, err := sp.slot(w)
+	if err != nil {
+		return fail(err)
 	}
 	if w.Check != nil {
 		var standing *cloud.Node
@@ -127,22 +99,21 @@ func (s *Store) Write(ctx context.Context, w cloud.Write) (*cloud.Node, bool, er
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, made, grown := old, old == nil, size
-	if made {
-		e = &entry{Node: cloud.Node{ID: id, Name: w.Name}, up: up}
-		switch {
-		case version:
+	e, version, kind, grown := old, !up.Dir, cloud.FileWritten, size
+	switch {
+	case old == nil:
+		e, kind = &entry{Node: cloud.Node{ID: id, Name: w.Name}, up: up}, cloud.FileMade
+		if version {
 			up.file(e)
-		default:
+		} else {
 			sp.nodes[id], up.members[w.Name] = e, e
 		}
-	} else {
+	case w.Keep && !version:
 		grown -= e.Size
-		if w.Keep && !version {
-			e.file(e.asVersion())
-		} else {
-			s.used -= e.Size
-		}
+		e.file(e.asVersion())
+	default:
+		grown -= e.Size
+		s.used -= e.Size
 	}
 	s.used += fresh
 	e.body, e.Size, e.Sums, e.State, e.MTime = body, size, sums, w.State, w.MTime.UTC().Round(0)
@@ -150,15 +121,44 @@ func (s *Store) Write(ctx context.Context, w cloud.Write) (*cloud.Node, bool, er
 		e.MTime = now()
 	}
 	delete(sp.uploads, w.Upload)
-	switch {
-	case version:
+	if version {
 		s.log(ctx, sp.record(cloud.VersionFiled, e))
-	case made:
-		up.touch(s.log(ctx, sp.record(cloud.FileMade, e)), grown)
-	default:
-		up.touch(s.log(ctx, sp.record(cloud.FileWritten, e)), grown)
+	} else {
+		up.touch(s.log(ctx, sp.record(kind, e)), grown)
 	}
-	return sp.node(e), made, nil
+	return sp.node(e), old == nil, nil
+}
+
+// slot is where a Write goes: the directory, or the file whose version it
+// is, what stands there, and the id of what will.
+func (sp *tree) slot(w cloud.Write) (up, old *entry, id cloud.NodeID, err error) {
+	file, key, version := cloud.SplitVersion(w.Dir)
+	if version {
+		if err := cloud.CheckName(w.Name); err != nil {
+			return nil, nil, "", err
+		}
+		if up = sp.nodes[file]; up == nil || up.Dir || key != "" {
+			return nil, nil, "", cloud.Conflict
+		}
+		id = cloud.Version(file, w.Name)
+		old, _ = sp.find(id)
+	} else {
+		if up, err = sp.place(w.Dir, w.Name); err != nil {
+			return nil, nil, "", err
+		}
+		id, old = w.ID, up.members[w.Name]
+	}
+	switch {
+	case old != nil && (old.Dir || w.Fresh):
+		return nil, nil, "", cloud.Exist
+	case old != nil:
+		id = old.ID
+	case id == "":
+		id = cloud.NodeID(cloud.NewUUID().String())
+	case sp.nodes[id] != nil:
+		return nil, nil, "", cloud.Refuse(cloud.Exist, "The id is already in use.")
+	}
+	return up, old, id, nil
 }
 
 // file puts a version among the others.

@@ -133,6 +133,7 @@ var contentTales = []tale{
 			"endless, announced as large":   {endless{}, 300_000, 0, "", cloud.Invalid},
 			"over the limit":                {strings.NewReader("12345"), -1, 4, "", cloud.Full},
 			"over the limit, as announced":  {strings.NewReader("12345"), 5, 4, "", cloud.Full},
+			"announced over the limit":      {strings.NewReader("1234567890"), 10, 4, "", cloud.Full},
 			"large, over the limit":         {strings.NewReader(large), -1, 299_999, "", cloud.Full},
 			"endless, over the limit":       {endless{}, -1, 1000, "", cloud.Full},
 			"endless, over a large limit":   {endless{}, -1, 300_000, "", cloud.Full},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -373,13 +374,58 @@ var crowdTales = []tale{
 		h.same("bin", h.names(cloud.TrashID), []string{})
 	}},
 
+	{"Panics", func(h *house) {
+		// A panic in what the store calls is its caller's; the store goes on.
+		f := h.file(h.root, "f", "content")
+		u := h.begin("u", 5)
+		panics := func([]byte) (int, error) { panic("body") }
+		h.unchanged("panics", func() {
+			for what, act := range map[string]func(){
+				"Check": func() {
+					w := h.content(h.root, "f", "new content")
+					w.Check = func(*cloud.Node, int64) error { panic("Check") }
+					h.Write(h.ctx, w)
+				},
+				"Edit": func() { h.edit(f.ID, func(n *cloud.Node) { n.MTime = when(2001); panic("Edit") }) },
+				"the body of Write": func() {
+					h.Write(h.ctx, cloud.Write{Space: h.space, Dir: h.root, Name: "f", Body: readerFunc(panics), Size: -1})
+				},
+				"the body of AppendUpload":  func() { h.AppendUpload(h.ctx, h.space, u.ID, 0, readerFunc(panics)) },
+				"the loop over a listing":   func() { h.Children(h.ctx, h.space, h.root)(func(*cloud.Node, error) bool { panic("loop") }) },
+				"the loop over the journal": func() { h.Since(h.ctx, h.space, 0)(func(*cloud.Record, error) bool { panic("loop") }) },
+				"the loop over the uploads": func() { h.Uploads(h.ctx, h.space)(func(*cloud.Upload, error) bool { panic("loop") }) },
+			} {
+				func() {
+					defer func() {
+						if recover() == nil {
+							h.Errorf("panic in %s: got none", what)
+						}
+					}()
+					act()
+				}()
+			}
+		})
+		h.keep(h.root, "f", "new content")
+		h.edit(f.ID, func(n *cloud.Node) { n.Attrs = map[string]string{"k": "v"} })
+		h.fill(u.ID, 0, "12345")
+		h.write(h.end(u))
+		h.trash(h.move(f.ID, h.root, "g").ID)
+		h.drop(f.ID)
+	}},
+
 	{"CrowdUploads", func(h *house) {
 		// Pieces for one place: each byte is taken once.
 		u := h.begin("f", 4)
 		for at := range int64(4) {
 			var won atomic.Int32
 			crowd(6, func(int) {
-				if _, err := h.AppendUpload(h.ctx, h.space, u.ID, at, strings.NewReader("x")); err == nil {
+				slow := readerFunc(func(p []byte) (int, error) {
+					for range 20 {
+						runtime.Gosched() // so that the others come as well
+					}
+					return copy(p, "x"), io.EOF
+				})
+				if _, err := h.AppendUpload(h.ctx, h.space, u.ID, at, slow); err == nil {
 					won.Add(1)
 				} else if !errors.Is(err, cloud.Conflict) {
 					h.Errorf("AppendUpload beside others: got %v", err)

@@ -255,21 +255,21 @@ func (h *house) kind(what string, err error, want cloud.Kind) {
 	}
 }
 
-// unchanged runs fn and fails if it left a trace that a client could see.
+// unchanged runs fn and fails if it left a trace that anybody could see.
 func (h *house) unchanged(what string, fn func()) {
 	h.Helper()
 	type trace struct {
 		Tree    map[string]*cloud.Node
 		Bin     []*cloud.Node
 		Uploads []*cloud.Upload
-		Records int
+		Records []*cloud.Record
 	}
-	look := func() (s trace) {
+	last := h.Last()
+	look := func() trace {
 		h.Helper()
-		s.Tree, s.Bin, s.Uploads = h.walk(), h.list(cloud.TrashID), h.uploads()
-		slices.SortFunc(s.Bin, func(a, b *cloud.Node) int { return strings.Compare(string(a.ID), string(b.ID)) })
-		s.Records = len(h.records(0))
-		return s
+		bin := h.list(cloud.TrashID)
+		slices.SortFunc(bin, func(a, b *cloud.Node) int { return strings.Compare(string(a.ID), string(b.ID)) })
+		return trace{h.walk(), bin, h.uploads(), h.records(last)}
 	}
 	before := look()
 	fn()

@@ -1,0 +1,357 @@
+package dav
+
+import (
+	"cmp"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"opencloud/api/httpx"
+	"opencloud/cloud"
+)
+
+// Kinds of things that a multi-status tells of.
+type facet uint8
+
+const (
+	live    facet = 1 << iota // a file or folder where it belongs
+	trashed                   // one in the bin
+	version                   // an earlier content of a file
+	folder                    // a collection that is no node: the bin itself, a list of spaces
+)
+
+// A prop is a live property.
+type prop struct {
+	prefix string // of its namespace, see spaces
+	name   string
+	on     facet
+	all    bool // part of allprop
+	// value appends what stands inside the element; false: the node has none.
+	// A property without it is one that clients know and that nobody has:
+	// it is in the table because clients may not make it up, either.
+	value func(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool)
+}
+
+// spaces are the namespaces of live properties, by prefix.
+var spaces = map[string]string{
+	"d":   nsDAV,
+	"oc":  "http://owncloud.org/ns",
+	"ocs": "http://open-collaboration-services.org/ns",
+}
+
+const node = live | trashed
+
+// props is the one table of live properties.
+var props = [...]prop{
+	{"d", "resourcetype", node | version | folder, true, resourceType},
+	{"d", "getetag", node | version, true, etag},
+	{"d", "getcontentlength", node | version, true, contentLength},
+	{"d", "getcontenttype", node | version, true, contentType},
+	{"d", "getlastmodified", node | version, true, lastModified},
+	{"d", "displayname", node, true, displayName},
+	{"d", "lockdiscovery", live, true, lockDiscovery},
+	{"d", "supportedlock", live, true, supportedLock},
+	{"d", "quota-used-bytes", live, false, quotaUsed},
+	{"d", "quota-available-bytes", live, false, quotaAvailable},
+	{"d", "creationdate", 0, false, nil},
+	{"d", "getcontentlanguage", 0, false, nil},
+
+	{"oc", "id", node, true, itemID},
+	{"oc", "fileid", node, true, itemID},
+	{"oc", "spaceid", node, true, spaceID},
+	{"oc", "file-parent", live, true, fileParent},
+	{"oc", "name", node, true, displayName},
+	{"oc", "permissions", node, true, permissions},
+	{"oc", "size", node | version, true, size},
+	{"oc", "favorite", live, true, zero},
+	{"oc", "owner-id", live, false, ownerID},
+	{"oc", "owner-display-name", live, false, ownerName},
+	{"oc", "checksums", node | version, true, checksums},
+	{"oc", "share-types", live, false, shareTypes},
+	{"oc", "privatelink", live, false, privateLink},
+	{"oc", "has-preview", live, false, zero},
+	{"oc", "meta-path-for-user", live, false, metaPath},
+	{"oc", "trashbin-original-filename", trashed, true, trashName},
+	{"oc", "trashbin-original-location", trashed, true, trashLocation},
+	{"oc", "trashbin-delete-datetime", trashed, true, trashDate},
+	{"oc", "trashbin-delete-timestamp", trashed, true, trashTimestamp},
+	{"oc", "downloadURL", 0, false, nil},
+	{"oc", "tags", 0, false, nil},
+	{"oc", "data-fingerprint", 0, false, nil},
+	{"oc", "dDC", 0, false, nil},
+	{"oc", "shareid", 0, false, nil},
+	{"oc", "shareroot", 0, false, nil},
+	{"oc", "remote-item-id", 0, false, nil},
+	{"oc", "signature-auth", 0, false, nil},
+	{"oc", "audio", 0, false, nil},
+	{"oc", "location", 0, false, nil},
+	{"oc", "image", 0, false, nil},
+	{"oc", "photo", 0, false, nil},
+	{"oc", "public-link-permission", 0, false, nil},
+	{"oc", "public-link-item-type", 0, false, nil},
+	{"oc", "public-link-share-datetime", 0, false, nil},
+	{"oc", "public-link-share-owner", 0, false, nil},
+	{"oc", "public-link-expiration", 0, false, nil},
+	{"oc", "score", 0, false, nil},
+	{"oc", "highlights", 0, false, nil},
+
+	{"ocs", "share-permissions", live, false, sharePermissions},
+}
+
+// propNamed finds a live property in the table.
+var propNamed = func() map[name]int {
+	m := make(map[name]int, len(props))
+	for i, p := range props {
+		m[name{spaces[p.prefix], p.name}] = i
+	}
+	return m
+}()
+
+func resourceType(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	if n.Dir {
+		b = append(b, "<d:collection/>"...)
+	}
+	return b, true
+}
+
+func etag(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	return append(appendText(append(b, '"'), n.ETag), '"'), n.ETag != ""
+}
+
+func contentLength(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	return appendInt(b, n.Size), !n.Dir
+}
+
+func contentType(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	name := n.Name
+	if m.fileName != "" { // versions are named by their keys
+		name = m.fileName
+	}
+	return append(b, cloud.MIMEType(name)...), !n.Dir
+}
+
+func lastModified(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	return appendTime(b, n.MTime), !n.MTime.IsZero()
+}
+
+func displayName(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	if n.Parent != "" {
+		return appendText(b, n.Name), true
+	}
+	if s := m.space(n); s != nil {
+		return appendText(b, s.Name), true
+	}
+	return b, false
+}
+
+// supportedLock never differs.
+func supportedLock(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	return append(b, "<d:lockentry><d:lockscope><d:exclusive/></d:lockscope><d:locktype><d:write/></d:locktype></d:lockentry>"+
+		"<d:lockentry><d:lockscope><d:shared/></d:lockscope><d:locktype><d:write/></d:locktype></d:lockentry>"...), true
+}
+
+// lockDiscovery is there without a lock, too, and then empty (RFC 4918, section 15.8).
+func lockDiscovery(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	for i := range n.Locks {
+		b = m.appendLock(b, n, &n.Locks[i])
+	}
+	return b, true
+}
+
+func quotaUsed(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	if !n.Dir || !n.Rights.Has(cloud.CanQuota) {
+		return b, false
+	}
+	s := m.space(n)
+	if s == nil {
+		return b, false
+	}
+	return appendInt(b, s.Root.Size), true
+}
+
+func quotaAvailable(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	if !n.Dir || !n.Rights.Has(cloud.CanQuota) {
+		return b, false
+	}
+	const unlimited = "-3"
+	s := m.space(n)
+	switch {
+	case s == nil:
+		return b, false
+	case s.Free > math.MaxInt64/2: // clients add it up with what is used
+		return append(b, unlimited...), true
+	}
+	return appendInt(b, max(0, s.Free)), true
+}
+
+func itemID(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	b = append(append(b, n.Space...), '!')
+	return append(b, n.ID...), true
+}
+
+func spaceID(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	return append(b, n.Space...), true
+}
+
+func fileParent(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	b = append(append(b, n.Space...), '!')
+	return append(b, n.Parent...), n.Parent != ""
+}
+
+func permissions(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	return httpx.AppendPermissions(b, n), true
+}
+
+func sharePermissions(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	var sum int64
+	add := func(right cloud.Rights, bit int64) {
+		if n.Rights.Has(right) {
+			sum |= bit
+		}
+	}
+	add(cloud.CanRead, 1)
+	add(cloud.CanWrite, 2)
+	if n.Dir {
+		add(cloud.CanMakeDir, 4)
+	}
+	add(cloud.CanDelete, 8)
+	add(cloud.CanGrant, 16)
+	return appendInt(b, sum), true
+}
+
+func size(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	return appendInt(b, n.Size), true
+}
+
+func zero(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	return append(b, '0'), true
+}
+
+// ownerID is known of the caller's own space only: a project has no owner,
+// and the names of others are not ours to look up.
+func ownerID(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	s := m.space(n)
+	if s == nil || m.user == nil || s.Owner != m.user.ID {
+		return b, false
+	}
+	return appendText(b, m.user.Name), true
+}
+
+func ownerName(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	s := m.space(n)
+	if s == nil || m.user == nil || s.Owner != m.user.ID {
+		return b, false
+	}
+	return appendText(b, m.user.Display), true
+}
+
+func checksums(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	if n.Dir || !n.Sums.Known {
+		return b, false
+	}
+	b = append(b, "<oc:checksum>"...)
+	b = n.Sums.AppendTo(b)
+	return append(b, "</oc:checksum>"...), true
+}
+
+// shareTypes tells with what kinds of subjects a node is shared. The grants
+// on a root make members of a space, which is something else.
+func shareTypes(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	if n.Parent == "" || !n.Rights.Has(cloud.CanListGrants) {
+		return b, false
+	}
+	if slices.ContainsFunc(n.Grants, func(g cloud.Grant) bool { return g.To.User != "" }) {
+		b = append(b, "<oc:share-type>0</oc:share-type>"...)
+	}
+	if slices.ContainsFunc(n.Grants, func(g cloud.Grant) bool { return g.To.Group != "" }) {
+		b = append(b, "<oc:share-type>1</oc:share-type>"...)
+	}
+	return b, len(n.Grants) > 0
+}
+
+func privateLink(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	return appendText(b, m.site.Abs("/f/"+cloud.ItemID(n.Space, n.ID))), true
+}
+
+func metaPath(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	return appendText(append(b, '/'), n.Path), n.Rights.Has(cloud.CanPath)
+}
+
+func trashName(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	if n.Bin == nil {
+		return b, false
+	}
+	_, name := cloud.Split(n.Bin.Path)
+	return appendText(b, name), true
+}
+
+func trashLocation(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	if n.Bin == nil {
+		return b, false
+	}
+	return appendText(b, n.Bin.Path), true
+}
+
+func trashDate(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	if n.Bin == nil {
+		return b, false
+	}
+	return appendTime(b, n.Bin.Deleted), true
+}
+
+func trashTimestamp(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	if n.Bin == nil {
+		return b, false
+	}
+	return appendInt(b, n.Bin.Deleted.Unix()), true
+}
+
+func appendInt(b []byte, i int64) []byte { return strconv.AppendInt(b, i, 10) }
+
+// appendTime is AppendFormat with http.TimeFormat, five times as fast: a
+// listing has one in every entry.
+func appendTime(b []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	if year < 1000 || year > 9999 {
+		return t.AppendFormat(b, http.TimeFormat)
+	}
+	hour, minute, second := t.Clock()
+	two := func(i int) (byte, byte) { return '0' + byte(i/10), '0' + byte(i%10) }
+	d1, d2 := two(day)
+	y1, y2 := two(year / 100)
+	y3, y4 := two(year % 100)
+	h1, h2 := two(hour)
+	m1, m2 := two(minute)
+	s1, s2 := two(second)
+	b = append(b, t.Weekday().String()[:3]...)
+	b = append(b, ',', ' ', d1, d2, ' ')
+	b = append(b, month.String()[:3]...)
+	return append(b, ' ', y1, y2, y3, y4, ' ', h1, h2, ':', m1, m2, ':', s1, s2, ' ', 'G', 'M', 'T')
+}
+
+// A dead property is whatever a client has set: an attribute of the node. Its
+// xml:lang is another one, under a key that no property can have.
+const langSuffix = "@lang"
+
+func deadKey(n name) string { return cloud.AttrProp + "{" + n.space + "}" + n.local }
+
+// deadNames are the names of a node's dead properties, in order.
+func deadNames(n *cloud.Node) []name {
+	var names []name
+	for key := range n.Attrs {
+		rest, ok := strings.CutPrefix(key, cloud.AttrProp+"{")
+		end := strings.LastIndexByte(rest, '}')
+		if !ok || end < 0 || strings.HasSuffix(key, langSuffix) {
+			continue
+		}
+		names = append(names, name{rest[:end], rest[end+1:]})
+	}
+	slices.SortFunc(names, func(a, b name) int {
+		return cmp.Or(strings.Compare(a.space, b.space), strings.Compare(a.local, b.local))
+	})
+	return names
+}
