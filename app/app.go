@@ -34,7 +34,7 @@ type System struct {
 	Uploads   cloud.Uploads
 
 	// What the protocols serve; nil: not running.
-	DAV, TUS, Graph, OCS, Wellknown http.Handler
+	DAV, TUS, Graph, OCS, IDP, Webfinger, Wellknown http.Handler
 
 	adminPassword string         // see Started
 	closers       []func() error // in the order of starting

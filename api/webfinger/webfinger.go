@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"opencloud/api/httpx"
 	"opencloud/cloud"
@@ -88,7 +89,7 @@ func (h *handler) describe(r *http.Request) (*descriptor, error) {
 	q := r.URL.Query()
 	resource := q.Get("resource")
 	u, err := url.Parse(resource)
-	if err != nil || resource == "" || len(q["resource"]) > 1 || len(resource) > maxResource {
+	if err != nil || resource == "" || len(q["resource"]) > 1 || len(resource) > maxResource || !utf8.ValidString(resource) {
 		return nil, cloud.Refuse(cloud.Invalid, "The parameter resource is missing or not valid.")
 	}
 	d := &descriptor{Subject: resource, Links: []link{}}

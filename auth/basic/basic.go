@@ -47,6 +47,11 @@ func (b *Basic) Verify(ctx context.Context, credentials string, try func(account
 		}
 		return nil, cloud.Refuse(cloud.Unauthorized, "The Authorization header is malformed.")
 	}
+	if password == "" {
+		// Nobody's, and no guess: OAuth clients without a secret name
+		// themselves like this.
+		return nil, cloud.Unauthorized
+	}
 	if u := b.recall(name, password); u != nil {
 		return u, nil
 	}

@@ -423,6 +423,29 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
+func TestOtherPaths(t *testing.T) {
+	h := newHouse(t)
+	for _, c := range []struct {
+		method, path string
+		want         int
+	}{
+		{"GET", "/", 404},
+		{"GET", "/signin/v1/identifier/", 404},
+		{"GET", "/signin/v1//identifier", 404},
+		{"POST", "/konnect/v1/token/", 404},
+		{"GET", tokenPath, 405},
+		{"PUT", tokenPath, 405},
+		{"POST", authorizePath, 405},
+		{"DELETE", userinfoPath, 405},
+		{"HEAD", discoveryPath, 200},
+	} {
+		w := h.bare(httptest.NewRequest(c.method, c.path, nil))
+		if w.Code != c.want || (w.Code == 405) != (w.Header().Get("Allow") != "") {
+			t.Errorf("%s %s: got %d, want %d", c.method, c.path, w.Code, c.want)
+		}
+	}
+}
+
 // No page needs a script, can be framed by others, or is kept by a cache.
 func TestPageHeaders(t *testing.T) {
 	h := newHouse(t)
@@ -436,7 +459,7 @@ func TestPageHeaders(t *testing.T) {
 		for _, name := range []string{"Cache-Control", "X-Frame-Options", "Referrer-Policy", "X-Content-Type-Options"} {
 			got[name] = w.Header().Get(name)
 		}
-		want := map[string]string{"Cache-Control": "no-store", "X-Frame-Options": "SAMEORIGIN", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+		want := map[string]string{"Cache-Control": "no-store", "X-Frame-Options": "SAMEORIGIN", "Referrer-Policy": "same-origin", "X-Content-Type-Options": "nosniff"}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", path, diff)
 		}

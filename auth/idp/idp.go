@@ -147,27 +147,41 @@ const (
 // paths without the base path. r.RemoteAddr must be the client's.
 func (p *Provider) Handler(guess Guess) http.Handler {
 	d := &door{Provider: p, guess: guess}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+discoveryPath, p.discovery())
-	mux.HandleFunc("GET "+jwksPath, p.jwks)
-	mux.HandleFunc("GET "+authorizePath, p.authorize)
-	mux.HandleFunc("GET "+identifier, p.authorize)
-	mux.HandleFunc("POST "+logonPath, d.logon)
-	mux.HandleFunc("POST "+consentPath, p.consent)
-	mux.HandleFunc("GET "+endPath, p.endSession)
-	mux.HandleFunc("POST "+endPath, p.endSession)
-	mux.HandleFunc("GET "+checkPath, p.checkSession)
-	mux.HandleFunc("POST "+tokenPath, p.token)
-	mux.HandleFunc("POST "+revokePath, p.revoke)
-	mux.HandleFunc("GET "+userinfoPath, p.userinfo)
-	mux.HandleFunc("POST "+userinfoPath, p.userinfo)
+	type methods struct{ get, post http.HandlerFunc }
+	table := map[string]methods{
+		discoveryPath: {get: p.discovery()},
+		jwksPath:      {get: p.jwks},
+		authorizePath: {get: p.authorize},
+		identifier:    {get: p.authorize},
+		logonPath:     {post: d.logon},
+		consentPath:   {post: p.consent},
+		endPath:       {p.endSession, p.endSession},
+		checkPath:     {get: p.checkSession},
+		tokenPath:     {post: p.token},
+		revokePath:    {post: p.revoke},
+		userinfoPath:  {p.userinfo, p.userinfo},
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
-		h.Set("Referrer-Policy", "no-referrer") // addresses here hold codes
+		h.Set("Referrer-Policy", "same-origin") // addresses here hold codes
 		h.Set("X-Content-Type-Options", "nosniff")
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		mux.ServeHTTP(w, r)
+		m, ok := table[r.URL.Path]
+		switch {
+		case !ok:
+			p.pages.failed(w, r, http.StatusNotFound, &refusal{"not_found", "There is nothing here."})
+		case m.get != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+			m.get(w, r)
+		case m.post != nil && r.Method == http.MethodPost:
+			m.post(w, r)
+		case m.get == nil:
+			h.Set("Allow", "POST")
+			w.WriteHeader(http.StatusMethodNotAllowed)
+		default:
+			h.Set("Allow", "GET, HEAD")
+			w.WriteHeader(http.StatusMethodNotAllowed)
+		}
 	})
 }
 

@@ -48,6 +48,7 @@ var catalog = []words{
 		SignOut: "Abmelden", SignedOut: "Sie sind abgemeldet", SignedOutMore: "Sie können diese Seite schließen.", SignInAgain: "Neu anmelden",
 		Failed: "Das hat nicht geklappt", Begin: "Zur Startseite",
 		refusals: map[string]string{
+			"not_found":       "Hier ist nichts.",
 			"invalid_client":  "Das Programm, das Sie hergeschickt hat, ist hier nicht bekannt. Beginnen Sie noch einmal von vorn.",
 			"invalid_request": "Das Programm, das Sie hergeschickt hat, hat etwas Ungültiges verlangt. Beginnen Sie noch einmal von vorn.",
 		},
