@@ -107,8 +107,8 @@ func TestBCP41LookAlikes(t *testing.T) {
 	})
 }
 
-// Section 4.1.3, and RFC 6749, 4.1.2.1: an error never sends the browser to an
-// address that is not verified (see also TestRequests).
+// Section 4.11: an error never sends the browser to an address that is not
+// verified (see also TestRequests).
 func TestBCP411NoOpenRedirect(t *testing.T) {
 	h := newHouse(t)
 	for _, path := range []string{
@@ -318,10 +318,54 @@ func TestBCP414RefreshEnds(t *testing.T) {
 	}
 }
 
-// Section 4.4: answers say who gives them (answer checks iss on each).
-// Section 4.7: the form cannot be sent by other pages, see TestForeignForms.
-// Section 4.16: nothing may be framed by others, see TestPageHeaders.
-// Section 2.4 and 2.1.2: neither passwords nor implicit grants.
+// Section 4.2: addresses with codes are told to nobody else.
+func TestBCP42Referrer(t *testing.T) {
+	h := newHouse(t)
+	for _, w := range []*httptest.ResponseRecorder{h.page(ask(webID, callback)), h.signIn(ask(webID, callback), "ada", secret), h.page(ask(webID, callback))} {
+		if got := w.Header().Get("Referrer-Policy"); got != "same-origin" {
+			t.Errorf("%d: Referrer-Policy %q", w.Code, got)
+		}
+	}
+}
+
+// Section 4.4: every answer says whose it is, also one that refuses.
+func TestBCP44MixUp(t *testing.T) {
+	h := newHouse(t)
+	for _, w := range []*httptest.ResponseRecorder{
+		h.page(ask(webID, callback, "prompt", "none")), h.page(ask(webID, callback, "scope", "x")), h.signIn(ask(webID, callback), "ada", secret), h.page(ask(webID, callback)),
+	} {
+		answer(t, w, callback) // looks at iss
+	}
+}
+
+// Section 4.8: a code that was asked for with a challenge is worth nothing
+// without the verifier, and none is given without a challenge (TestRequests).
+func TestBCP48Downgrade(t *testing.T) {
+	h := newHouse(t)
+	code := answer(t, h.signIn(ask(webID, callback), "ada", secret), callback).Get("code")
+	g := h.token(url.Values{"grant_type": {"authorization_code"}, "client_id": {webID}, "redirect_uri": {callback}, "code": {code}})
+	if g.Error != "invalid_grant" {
+		t.Errorf("%+v", g)
+	}
+}
+
+// Section 4.12: a browser that comes from the form does not send the password
+// on to the client.
+func TestBCP412SeeOther(t *testing.T) {
+	h := newHouse(t)
+	if w := h.signIn(ask(webID, callback), "ada", secret); w.Code != http.StatusSeeOther {
+		t.Errorf("after the form: %d, want 303", w.Code)
+	}
+	form := fields(h.page(ask(desktopID, loopback)).Body.String())
+	for _, yes := range []string{"yes", "no"} {
+		form.Set("answer", yes)
+		if w := h.do(post(consentPath, form)); w.Code != http.StatusSeeOther {
+			t.Errorf("after the answer %s: %d, want 303", yes, w.Code)
+		}
+	}
+}
+
+// Sections 2.1.2 and 2.4: neither implicit grants nor passwords.
 func TestBCP24OtherGrants(t *testing.T) {
 	h := newHouse(t)
 	for _, typ := range []string{"password", "client_credentials", "implicit", "urn:ietf:params:oauth:grant-type:device_code", ""} {
@@ -413,7 +457,9 @@ func TestBCP410Tokens(t *testing.T) {
 		raw, _ := jws.CompactSerialize()
 		return raw
 	}
-	stranger := newHouse(t).p.keys.keys[0].JWK
+	other := newHouse(t)
+	other.web()
+	stranger := other.p.keys.keys[0].JWK
 	same := func(map[string]any) {}
 	set := func(name string, v any) func(map[string]any) { return func(m map[string]any) { m[name] = v } }
 	none := func(header string) string {

@@ -181,8 +181,8 @@ func (h *house) cookieOf(name string) string {
 	return ""
 }
 
-// The form works only in the browser that got it.
-func TestForeignForms(t *testing.T) {
+// RFC 9700, section 4.7: the form works only in the browser that got it.
+func TestBCP47ForeignForms(t *testing.T) {
 	h := newHouse(t)
 	form := fields(h.page(ask(webID, callback)).Body.String())
 	form.Set("username", "ada")
@@ -446,8 +446,9 @@ func TestOtherPaths(t *testing.T) {
 	}
 }
 
-// No page needs a script, can be framed by others, or is kept by a cache.
-func TestPageHeaders(t *testing.T) {
+// RFC 9700, section 4.16: no page can be framed by others, needs a script, or
+// is kept by a cache.
+func TestBCP416PageHeaders(t *testing.T) {
 	h := newHouse(t)
 	for _, path := range []string{
 		identifier + "?" + ask(desktopID, loopback).Encode(),

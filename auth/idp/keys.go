@@ -41,7 +41,7 @@ type keyring struct {
 	life time.Duration
 
 	mu     sync.RWMutex
-	keys   []*key // oldest first, never empty
+	keys   []*key // oldest first
 	public []byte // as JWKS
 }
 
@@ -61,6 +61,9 @@ func openKeys(path string, life time.Duration, log *slog.Logger) (*keyring, erro
 			}
 			k.keys = nil
 		}
+	}
+	if len(k.keys) == 0 {
+		return k, nil // made when needed first: it takes a moment
 	}
 	return k, k.rotate(time.Now())
 }
