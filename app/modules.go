@@ -66,6 +66,7 @@ func startIDP(_ context.Context, s *System) error {
 	}
 	s.closers = append(s.closers, p.Close)
 	s.Auth.Add(bearer.New(s.Directory, p))
+	s.Auth.NeedsMore(p.NeedsMore)
 	s.IDP = p.Handler(s.Auth.Guess)
 	return nil
 }

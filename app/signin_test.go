@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"opencloud/cloud"
 )
 
 // A browser keeps cookies and signs in at the front.
@@ -175,5 +177,21 @@ func TestGuessesAtTheForm(t *testing.T) {
 	}
 	if got := basic("admin", password, "/graph/v1.0/me"); got != 429 {
 		t.Errorf("by header: %d, want 429", got)
+	}
+}
+
+// Whoever needs a second factor does not come in with a password alone.
+func TestBasicNeedsMore(t *testing.T) {
+	s := system(t)
+	s.Auth.NeedsMore(func(u *cloud.User) bool { return u.Name == "admin" })
+	f := frontOf(t, s, routes(s))
+	f.log = quiet
+	for range 2 {
+		r := httptest.NewRequest("GET", f.site.Abs("/graph/v1.0/me"), nil)
+		r.SetBasicAuth("admin", password)
+		w := httptest.NewRecorder()
+		if f.ServeHTTP(w, r); w.Code != 401 || !strings.Contains(w.Body.String(), "more than a password") {
+			t.Errorf("got %d %s", w.Code, w.Body)
+		}
 	}
 }

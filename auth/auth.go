@@ -39,6 +39,7 @@ type Scheme interface {
 type Auth struct {
 	schemes []Scheme
 	guard   *guard
+	more    func(*cloud.User) bool
 }
 
 // New lists the schemes: best first, since clients take the first that they know.
@@ -53,6 +54,10 @@ func New(dir cloud.Directory, opts Options) *Auth {
 // Add puts a scheme before the others. It must not be called any more once
 // requests come.
 func (a *Auth) Add(s Scheme) { a.schemes = append([]Scheme{s}, a.schemes...) }
+
+// NeedsMore sets who cannot come in with name and password alone. It must not
+// be called any more once requests come.
+func (a *Auth) NeedsMore(more func(*cloud.User) bool) { a.more = more }
 
 // Guess runs check, which tells whether what somebody sent from a remote
 // address (as in http.Request) gets them into an account, if another guess is
@@ -124,6 +129,9 @@ func (a *Auth) verify(r *http.Request, s Scheme, credentials string) (*cloud.Use
 	u, err := s.Verify(r.Context(), credentials, guess.at)
 	if err == nil {
 		guess.right()
+	}
+	if _, alone := s.(*basic.Basic); alone && err == nil && a.more != nil && a.more(u) {
+		return nil, cloud.Refuse(cloud.Unauthorized, "This account needs more than a password: sign in with the browser.")
 	}
 	return u, err
 }

@@ -189,7 +189,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 			p.refuse(w, r, req, err)
 			return
 		}
-		p.issue(w, r, req, s, http.StatusFound)
+		p.issue(w, r, req, s)
 	case hasWord(req.prompt, "none") && needs == consent:
 		p.refuse(w, r, req, &refusal{"consent_required", "The user has to agree."})
 	case hasWord(req.prompt, "none"):
@@ -220,25 +220,30 @@ func (p *Provider) hint(r *http.Request, req *request) string {
 const maxName = 320
 
 // issue sends the browser back to the client with a code.
-func (p *Provider) issue(w http.ResponseWriter, r *http.Request, req *request, s *session, status int) {
-	secret := p.codes.add(&code{
+func (p *Provider) issue(w http.ResponseWriter, r *http.Request, req *request, s *session) {
+	secret := p.codes.add(s.User, &code{
 		client: req.client, redirect: req.redirect, challenge: req.challenge, scope: req.scope, nonce: req.nonce, session: *s,
+		token: random(16), app: random(16),
 	})
 	if secret == "" {
 		p.refuse(w, r, req, &refusal{"temporarily_unavailable", "Too many sign-ins at once. Try again in a minute."})
 		return
 	}
-	p.back(w, req, status, url.Values{"code": {secret}, "session_state": {p.sessionState(req, s)}})
+	p.back(w, r, req, url.Values{"code": {secret}, "session_state": {p.sessionState(req, s)}})
 }
 
 // back sends the browser to the client, which the request must have verified.
-func (p *Provider) back(w http.ResponseWriter, req *request, status int, answer url.Values) {
+func (p *Provider) back(w http.ResponseWriter, r *http.Request, req *request, answer url.Values) {
 	if req.state != "" {
 		answer.Set("state", req.state)
 	}
 	answer.Set("iss", p.issuer)
 	w.Header().Set("Location", withQuery(req.redirect, answer))
-	w.WriteHeader(status)
+	if r.Method == http.MethodPost {
+		w.WriteHeader(http.StatusSeeOther) // and not with the form again (RFC 9700, section 4.12)
+		return
+	}
+	w.WriteHeader(http.StatusFound)
 }
 
 func withQuery(address string, q url.Values) string {
@@ -257,7 +262,7 @@ func (p *Provider) refuse(w http.ResponseWriter, r *http.Request, req *request, 
 	if !errors.As(err, &no) {
 		p.report(r, err)
 		if req.redirect != "" {
-			p.back(w, req, http.StatusFound, url.Values{"error": {"server_error"}})
+			p.back(w, r, req, url.Values{"error": {"server_error"}})
 			return
 		}
 		p.pages.failed(w, r, http.StatusInternalServerError, nil)
@@ -267,7 +272,7 @@ func (p *Provider) refuse(w http.ResponseWriter, r *http.Request, req *request, 
 		p.pages.failed(w, r, http.StatusBadRequest, no)
 		return
 	}
-	p.back(w, req, http.StatusFound, url.Values{"error": {no.code}, "error_description": {no.say}})
+	p.back(w, r, req, url.Values{"error": {no.code}, "error_description": {no.say}})
 }
 
 // browser is the session that the cookie names, and its user; nil if there is

@@ -24,6 +24,8 @@ const (
 	desktopID = "OpenCloudDesktop"
 	androidID = "OpenCloudAndroid"
 	iosID     = "OpenCloudIOS"
+
+	securityID = "security" // a page of ours: see security
 )
 
 func newClients(site *url.URL, more []string) (map[string]*client, error) {
@@ -31,6 +33,7 @@ func newClients(site *url.URL, more []string) (map[string]*client, error) {
 	all := map[string]*client{}
 	for _, c := range []*client{
 		{id: webID, redirects: []string{at + "/", at + "/oidc-callback.html", at + "/oidc-silent-redirect.html"}, afterwards: []string{at + "/"}},
+		{id: securityID, redirects: []string{at + securityPath}},
 		{id: desktopID, name: "OpenCloud Desktop", redirects: []string{"http://127.0.0.1", "http://[::1]", "http://localhost"}},
 		{id: androidID, name: "OpenCloud Android", redirects: []string{"oc://android.opencloud.eu"}, afterwards: []string{"oc://android.opencloud.eu"}},
 		{id: iosID, name: "OpenCloud iOS", redirects: []string{"oc://ios.opencloud.eu"}, afterwards: []string{"oc://ios.opencloud.eu"}},
@@ -130,5 +133,5 @@ func samePlace(c *client, registered, address string) bool {
 // native tells whether whoever waits at the address cannot be told apart from
 // another program on the user's machine (RFC 8252, section 8.6).
 func (c *client) native(address string) bool {
-	return c.id != webID && !strings.HasPrefix(address, "https://")
+	return c.id != webID && c.id != securityID && !strings.HasPrefix(address, "https://")
 }

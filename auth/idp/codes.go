@@ -11,15 +11,8 @@ import (
 // codeLife is how long a client has to fetch its tokens.
 const codeLife = time.Minute
 
-// Bounds on codes that are out: of one user, and of all.
-const (
-	maxCodesOfUser = 100
-	maxCodes       = 100_000
-)
-
 // A code stands for one sign-in until a client has fetched its tokens, and
-// for a while after, so that a second try is known for what it is. Codes are
-// in memory only: a client whose code a restart has lost begins anew.
+// for a while after, so that a second try is known for what it is.
 type code struct {
 	client    *client
 	redirect  string
@@ -27,7 +20,6 @@ type code struct {
 	scope     string
 	nonce     string
 	session   session // the browser's, as it was
-	expires   time.Time
 
 	token, app string // ids of the access token and of the app's session to be made
 
@@ -35,56 +27,86 @@ type code struct {
 	used bool
 }
 
-// codes are known by their digests.
-type codes struct {
+// A shelf keeps something for a user, for a short time, for who knows the
+// secret. It is in memory only: whose thing a restart has lost begins anew.
+type shelf[T any] struct {
+	life time.Duration
+
 	mu     sync.Mutex
-	byHash map[string]*code
+	byHash map[string]kept[T] // by the digest of the secret
 	ofUser map[cloud.UserID]int
 	sweep  time.Time
 }
 
-func newCodes() codes {
-	return codes{byHash: map[string]*code{}, ofUser: map[cloud.UserID]int{}}
+type kept[T any] struct {
+	thing   T
+	user    cloud.UserID
+	expires time.Time
 }
 
-// add makes a code; empty when there are too many.
-func (c *codes) add(x *code) string {
+// Bounds on things on a shelf: of one user, and of all.
+const (
+	maxKeptOfUser = 100
+	maxKept       = 100_000
+)
+
+func newShelf[T any](life time.Duration) *shelf[T] {
+	return &shelf[T]{life: life, byHash: map[string]kept[T]{}, ofUser: map[cloud.UserID]int{}}
+}
+
+// add returns the secret; empty when there are too many things.
+func (s *shelf[T]) add(user cloud.UserID, thing T) string {
 	now := time.Now()
-	x.expires = now.Add(codeLife)
-	x.token, x.app = random(16), random(16)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if full := c.full(x); full || !now.Before(c.sweep) {
-		c.sweep = now.Add(codeLife)
-		maps.DeleteFunc(c.byHash, func(_ string, o *code) bool {
-			if now.Before(o.expires) {
-				return false
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if full := s.full(user); full || !now.Before(s.sweep) {
+		s.sweep = now.Add(s.life)
+		maps.DeleteFunc(s.byHash, func(_ string, k kept[T]) bool {
+			gone := !now.Before(k.expires)
+			if gone {
+				s.uncount(k.user)
 			}
-			if c.ofUser[o.session.User]--; c.ofUser[o.session.User] == 0 {
-				delete(c.ofUser, o.session.User)
-			}
-			return true
+			return gone
 		})
-		if full && c.full(x) {
+		if full && s.full(user) {
 			return ""
 		}
 	}
 	secret := random(32)
-	c.byHash[digest(secret)] = x
-	c.ofUser[x.session.User]++
+	s.byHash[digest(secret)] = kept[T]{thing, user, now.Add(s.life)}
+	s.ofUser[user]++
 	return secret
 }
 
-func (c *codes) full(x *code) bool {
-	return len(c.byHash) >= maxCodes || c.ofUser[x.session.User] >= maxCodesOfUser
+func (s *shelf[T]) full(user cloud.UserID) bool {
+	return len(s.byHash) >= maxKept || s.ofUser[user] >= maxKeptOfUser
 }
 
-// find is the code of a secret; nil if there is none or it has expired.
-func (c *codes) find(secret string) *code {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if x := c.byHash[digest(secret)]; x != nil && time.Now().Before(x.expires) {
-		return x
+func (s *shelf[T]) uncount(user cloud.UserID) {
+	if s.ofUser[user]--; s.ofUser[user] == 0 {
+		delete(s.ofUser, user)
 	}
-	return nil
+}
+
+// find is the thing of a secret; ok is false if there is none or it has expired.
+func (s *shelf[T]) find(secret string) (thing T, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k, ok := s.byHash[digest(secret)]
+	if !ok || !time.Now().Before(k.expires) {
+		return thing, false
+	}
+	return k.thing, true
+}
+
+// drop takes a thing off; ok is false if it was not there any more.
+func (s *shelf[T]) drop(secret string) (ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k, ok := s.byHash[digest(secret)]
+	if ok {
+		delete(s.byHash, digest(secret))
+		s.uncount(k.user)
+	}
+	return ok
 }

@@ -55,7 +55,9 @@ type Provider struct {
 	lock    *os.File
 	keys    *keyring
 	live    *sessions
-	codes   codes
+	codes   *shelf[*code]
+	halfway *shelf[*halfway]
+	factors *factors
 	clients map[string]*client
 	pages   *pages
 	told    *http.Client // for back-channel logout
@@ -68,7 +70,8 @@ type Provider struct {
 func Open(path string, dir cloud.Directory, opts Options, log *slog.Logger) (*Provider, error) {
 	p := &Provider{
 		opts: opts, issuer: opts.URL.String(), dir: dir, log: log,
-		codes:   newCodes(),
+		codes:   newShelf[*code](codeLife),
+		halfway: newShelf[*halfway](halfwayLife),
 		told:    &http.Client{Timeout: 5 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		tellers: make(chan struct{}, 8),
 	}
@@ -89,6 +92,9 @@ func Open(path string, dir cloud.Directory, opts Options, log *slog.Logger) (*Pr
 	}
 	if err == nil {
 		p.keys, err = openKeys(filepath.Join(path, "keys.json"), opts.KeyLife, log)
+	}
+	if err == nil {
+		p.factors, err = openFactors(filepath.Join(path, "factors"))
 	}
 	if err == nil {
 		p.live, err = openSessions(filepath.Join(path, "sessions.jsonl"), log)
@@ -134,12 +140,14 @@ const (
 	identifier    = "/signin/v1/identifier"
 	authorizePath = identifier + "/_/authorize"
 	logonPath     = identifier + "/_/logon"
+	secondPath    = identifier + "/_/second"
 	consentPath   = identifier + "/_/consent"
 	endPath       = identifier + "/_/endsession"
 	tokenPath     = "/konnect/v1/token"
 	userinfoPath  = "/konnect/v1/userinfo"
 	jwksPath      = "/konnect/v1/jwks.json"
 	revokePath    = "/konnect/v1/revoke"
+	securityPath  = "/signin/v1/security"
 	checkPath     = "/konnect/v1/session/check-session.html"
 )
 
@@ -154,7 +162,9 @@ func (p *Provider) Handler(guess Guess) http.Handler {
 		authorizePath: {get: p.authorize},
 		identifier:    {get: p.authorize},
 		logonPath:     {post: d.logon},
+		secondPath:    {post: d.second},
 		consentPath:   {post: p.consent},
+		securityPath:  {p.security, d.changeSecurity},
 		endPath:       {p.endSession, p.endSession},
 		checkPath:     {get: p.checkSession},
 		tokenPath:     {post: p.token},

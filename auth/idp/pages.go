@@ -5,12 +5,14 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
+	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
+	"opencloud/auth/idp/qr"
 	"opencloud/cloud"
 )
 
@@ -63,10 +65,11 @@ const (
 	throttled
 	expired
 	broken
+	wrongCode
 )
 
 // status of a page that tells of a problem.
-var statuses = [...]int{none: http.StatusOK, wrong: http.StatusUnauthorized, throttled: http.StatusTooManyRequests, expired: http.StatusForbidden, broken: http.StatusServiceUnavailable}
+var statuses = [...]int{none: http.StatusOK, wrong: http.StatusUnauthorized, throttled: http.StatusTooManyRequests, expired: http.StatusForbidden, broken: http.StatusServiceUnavailable, wrongCode: http.StatusUnauthorized}
 
 // form is what the user has typed.
 type form struct {
@@ -88,6 +91,12 @@ type page struct {
 	Message     string // what is wrong
 	User, Other string // who is signed in; where to go to be somebody else
 	Client      string
+
+	// Of the second factor.
+	Halfway, Secret, QR, QRBox string
+	KeyURI                     template.URL
+	Spaced, Codes              []string
+	Has                        bool
 }
 
 func (v *pages) show(w http.ResponseWriter, name string, status int, formAction string, p page) {
@@ -113,8 +122,44 @@ func (v *pages) show(w http.ResponseWriter, name string, status int, formAction 
 func (v *pages) signIn(w http.ResponseWriter, r *http.Request, req *request, f form) {
 	p := page{words: wordsFor(r, req.query), Action: v.base + logonPath, Form: v.formToken(w, r), Request: req.query, form: f, Client: req.client.name}
 	p.Title = p.SignIn
-	p.Message = [...]string{none: "", wrong: p.Wrong, throttled: p.Throttled, expired: p.Expired, broken: p.Broken}[f.Problem]
+	p.Message = p.about(f.Problem)
 	v.show(w, "signin", statuses[f.Problem], formAction(req.redirect), p)
+}
+
+// second asks for a code.
+func (v *pages) second(w http.ResponseWriter, r *http.Request, req *request, halfway string, what problem) {
+	p := page{words: wordsFor(r, req.query), Action: v.base + secondPath, Form: v.formToken(w, r), Request: req.query, Halfway: halfway, Client: req.client.name}
+	p.Title, p.Message = p.Second, p.about(what)
+	v.show(w, "second", statuses[what], formAction(req.redirect), p)
+}
+
+// security says whether there is a second factor, and offers to change that.
+func (v *pages) security(w http.ResponseWriter, r *http.Request, u *cloud.User, has bool, what problem) {
+	p := page{words: wordsFor(r, ""), Action: v.base + securityPath, Form: v.formToken(w, r), User: nameOf(u), Has: has, Other: v.base + "/"}
+	p.Title, p.Message = p.Security, p.about(what)
+	v.show(w, "security", statuses[what], "'self'", p)
+}
+
+// enrol shows the secret for an app and asks for a code of it.
+func (v *pages) enrol(w http.ResponseWriter, r *http.Request, u *cloud.User, secret []byte, what problem) {
+	p := page{words: wordsFor(r, ""), Action: v.base + securityPath, Form: v.formToken(w, r), Secret: b32.EncodeToString(secret)}
+	uri := keyURI(v.product, u.Name, secret)
+	p.KeyURI = template.URL(uri)
+	if path, size, ok := qr.Path(uri); ok {
+		p.QR, p.QRBox = path, fmt.Sprintf("-4 -4 %d %d", size+8, size+8)
+	}
+	for i := 0; i < len(p.Secret); i += 4 {
+		p.Spaced = append(p.Spaced, p.Secret[i:min(i+4, len(p.Secret))])
+	}
+	p.Title, p.Message = p.SetUp, p.about(what)
+	v.show(w, "enrol", statuses[what], "'self'", p)
+}
+
+// codes shows the codes for paper, this once.
+func (v *pages) codes(w http.ResponseWriter, r *http.Request, codes []string) {
+	p := page{words: wordsFor(r, ""), Codes: codes, Other: v.base + securityPath}
+	p.Title = p.Paper
+	v.show(w, "codes", http.StatusOK, "'none'", p)
 }
 
 // choose asks whether to go on as who is signed in.

@@ -76,14 +76,18 @@ func (d *door) logonForm(w http.ResponseWriter, r *http.Request) {
 		d.pages.signIn(w, r, req, f)
 		return
 	}
-	s, err := d.signIn(w, r, u, f.Stay, req.client)
+	if d.factors.has(u.ID) {
+		d.askSecond(w, r, req, u, f.Stay)
+		return
+	}
+	s, err := d.signIn(w, r, u, f.Stay, req.client, "pwd")
 	if err != nil {
 		d.report(r, err)
 		f.Problem = broken
 		d.pages.signIn(w, r, req, f)
 		return
 	}
-	d.issue(w, r, req, s, http.StatusSeeOther)
+	d.issue(w, r, req, s)
 }
 
 func problemOf(err error) problem {
@@ -120,8 +124,11 @@ func (d *door) logonScript(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	u, err := d.verify(r, in.Params[0], in.Params[1])
+	if err == nil && d.factors.has(u.ID) {
+		err = cloud.Unauthorized // only the page asks for more
+	}
 	if err == nil {
-		_, err = d.signIn(w, r, u, false, c)
+		_, err = d.signIn(w, r, u, false, c, "pwd")
 	}
 	if err != nil {
 		d.report(r, err)
@@ -149,14 +156,14 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 
 // signIn begins a session for the browser, or goes on with the one it has
 // when that is the same user's. The secret in the cookie is always a new one.
-func (p *Provider) signIn(w http.ResponseWriter, r *http.Request, u *cloud.User, stay bool, c *client) (*session, error) {
+func (p *Provider) signIn(w http.ResponseWriter, r *http.Request, u *cloud.User, stay bool, c *client, methods ...string) (*session, error) {
 	old, _, err := p.browser(r)
 	if err != nil {
 		return nil, err
 	}
 	now, secret := time.Now(), random(32)
 	fill := func(s *session) error {
-		s.Secret, s.Auth, s.Seen, s.Stay, s.Methods = digest(secret), now, now, stay, []string{"pwd"}
+		s.Secret, s.Auth, s.Seen, s.Stay, s.Methods = digest(secret), now, now, stay, methods
 		s.Expires = p.expiry(s, now)
 		return nil
 	}
@@ -214,7 +221,7 @@ func (p *Provider) consent(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.PostForm.Get("answer") != "yes" {
-		p.back(w, req, http.StatusSeeOther, url.Values{"error": {"access_denied"}, "error_description": {"The user said no."}})
+		p.back(w, r, req, url.Values{"error": {"access_denied"}, "error_description": {"The user said no."}})
 		return
 	}
 	if s, err = p.touch(s); err == nil && s == nil {
@@ -224,7 +231,7 @@ func (p *Provider) consent(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, req, err)
 		return
 	}
-	p.issue(w, r, req, s, http.StatusSeeOther)
+	p.issue(w, r, req, s)
 }
 
 // mine tells whether a form is from a page that this browser got from us.

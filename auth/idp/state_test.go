@@ -187,9 +187,9 @@ func TestSessionsAreBounded(t *testing.T) {
 
 func TestCodesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCodes()
-		one := func(u cloud.UserID) bool { return c.add(&code{session: session{User: u}}) != "" }
-		for i := range maxCodesOfUser {
+		c := newShelf[*code](codeLife)
+		one := func(u cloud.UserID) bool { return c.add(u, &code{}) != "" }
+		for i := range maxKeptOfUser {
 			if !one("u") {
 				t.Fatalf("code %d is refused", i)
 			}

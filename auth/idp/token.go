@@ -83,8 +83,8 @@ func (p *Provider) fromClient(r *http.Request) (*client, url.Values, error) {
 
 // exchange gives tokens for a code, once.
 func (p *Provider) exchange(r *http.Request, c *client, form url.Values) (*tokens, error) {
-	x := p.codes.find(form.Get("code"))
-	if x == nil || x.client != c {
+	x, ok := p.codes.find(form.Get("code"))
+	if !ok || x.client != c {
 		return nil, badGrant
 	}
 	x.mu.Lock()

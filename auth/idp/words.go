@@ -17,6 +17,9 @@ type words struct {
 	Welcome, SignedInAs, Wants, GoOn               string
 	SomebodyElse, Cancel                           string
 	SignOut, SignedOut, SignedOutMore, SignInAgain string
+	Second, SecondMore, Code, WrongCode, Next      string
+	Security, Off, On, SetUp, TurnOff, Renew, Back string
+	Scan, OrType, OpenApp, Paper, PaperMore, Done  string
 	Failed, Begin                                  string
 
 	refusals map[string]string // by code; else the sentence of the refusal
@@ -34,6 +37,13 @@ var catalog = []words{
 		Welcome:   "Welcome back", SignedInAs: "You are signed in as", Wants: "wants to see and change your files. Go on only if you have just opened it.", GoOn: "Continue",
 		SomebodyElse: "Use another account", Cancel: "Cancel",
 		SignOut: "Sign out", SignedOut: "You are signed out", SignedOutMore: "You can close this page.", SignInAgain: "Sign in again",
+		Second: "Enter your code", SecondMore: "Open the app that shows your codes, or take one of your recovery codes.",
+		Code: "Code", WrongCode: "The code is not right, or was used before. Wait for the next one and try again.", Next: "Continue",
+		Security: "Sign-in security", Off: "Your account is protected by your password alone. Add a second factor, so that a stolen password is of no use.",
+		On:    "Your account is protected by your password and the codes of an app. Enter a code to change that.",
+		SetUp: "Set up an app for codes", TurnOff: "Turn off", Renew: "New recovery codes", Back: "Back",
+		Scan: "Scan this picture with an authenticator app, and enter the code that it shows.", OrType: "Or type this key into the app:", OpenApp: "Open the app on this device",
+		Paper: "Your recovery codes", PaperMore: "Each of them signs you in once if you lose the app. Keep them in a safe place: they are not shown again.", Done: "I have kept them",
 		Failed: "This did not work", Begin: "Go to the start page",
 	},
 	{
@@ -46,6 +56,13 @@ var catalog = []words{
 		Welcome:   "Willkommen zurück", SignedInAs: "Sie sind angemeldet als", Wants: "möchte Ihre Dateien sehen und ändern. Fahren Sie nur fort, wenn Sie das Programm gerade geöffnet haben.", GoOn: "Weiter",
 		SomebodyElse: "Anderes Konto verwenden", Cancel: "Abbrechen",
 		SignOut: "Abmelden", SignedOut: "Sie sind abgemeldet", SignedOutMore: "Sie können diese Seite schließen.", SignInAgain: "Neu anmelden",
+		Second: "Code eingeben", SecondMore: "Öffnen Sie die App, die Ihre Codes anzeigt, oder nehmen Sie einen Ihrer Wiederherstellungscodes.",
+		Code: "Code", WrongCode: "Der Code stimmt nicht oder wurde schon benutzt. Warten Sie auf den nächsten und versuchen Sie es noch einmal.", Next: "Weiter",
+		Security: "Sicherheit der Anmeldung", Off: "Ihr Konto ist nur durch Ihr Passwort geschützt. Fügen Sie einen zweiten Faktor hinzu, damit ein gestohlenes Passwort nichts nützt.",
+		On:    "Ihr Konto ist durch Ihr Passwort und die Codes einer App geschützt. Geben Sie einen Code ein, um das zu ändern.",
+		SetUp: "App für Codes einrichten", TurnOff: "Ausschalten", Renew: "Neue Wiederherstellungscodes", Back: "Zurück",
+		Scan: "Scannen Sie dieses Bild mit einer Authenticator-App und geben Sie den Code ein, den sie anzeigt.", OrType: "Oder tippen Sie diesen Schlüssel in die App:", OpenApp: "App auf diesem Gerät öffnen",
+		Paper: "Ihre Wiederherstellungscodes", PaperMore: "Mit jedem können Sie sich einmal anmelden, wenn die App verloren geht. Bewahren Sie sie sicher auf: Sie werden nicht noch einmal angezeigt.", Done: "Ich habe sie aufbewahrt",
 		Failed: "Das hat nicht geklappt", Begin: "Zur Startseite",
 		refusals: map[string]string{
 			"not_found":       "Hier ist nichts.",
@@ -53,6 +70,11 @@ var catalog = []words{
 			"invalid_request": "Das Programm, das Sie hergeschickt hat, hat etwas Ungültiges verlangt. Beginnen Sie noch einmal von vorn.",
 		},
 	},
+}
+
+// about says what is wrong, and what to do.
+func (w *words) about(what problem) string {
+	return [...]string{none: "", wrong: w.Wrong, throttled: w.Throttled, expired: w.Expired, broken: w.Broken, wrongCode: w.WrongCode}[what]
 }
 
 func (w *words) refused(no *refusal) string {

@@ -1,0 +1,217 @@
+package idp
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"opencloud/cloud"
+)
+
+// halfway is somebody who knew the password and has yet to show the second
+// factor, in the browser that has the form's cookie.
+type halfway struct {
+	user  *cloud.User
+	stay  bool
+	form  string
+	tries atomic.Int32
+}
+
+const (
+	halfwayLife = 5 * time.Minute
+	maxTries    = 5 // then the password is asked for again
+)
+
+// NeedsMore tells whether a user needs more than the password.
+func (p *Provider) NeedsMore(u *cloud.User) bool { return p.factors.has(u.ID) }
+
+// askSecond shows the page for the code.
+func (d *door) askSecond(w http.ResponseWriter, r *http.Request, req *request, u *cloud.User, stay bool) {
+	x := &halfway{user: u, stay: stay, form: r.PostForm.Get("form")}
+	secret := d.halfway.add(u.ID, x)
+	if secret == "" {
+		d.pages.signIn(w, r, req, form{Name: u.Name, Problem: throttled})
+		return
+	}
+	d.pages.second(w, r, req, secret, none)
+}
+
+// second takes the code.
+func (d *door) second(w http.ResponseWriter, r *http.Request) {
+	if !formType(r) || r.ParseForm() != nil {
+		d.pages.failed(w, r, http.StatusBadRequest, nil)
+		return
+	}
+	req, err := d.parse(r.PostForm.Get("request"))
+	if err != nil {
+		d.refuse(w, r, req, err)
+		return
+	}
+	secret := r.PostForm.Get("halfway")
+	x, ok := d.halfway.find(secret)
+	if !ok || !d.mine(r) || x.form != r.PostForm.Get("form") {
+		d.pages.signIn(w, r, req, form{Problem: expired})
+		return
+	}
+	if x.tries.Add(1) > maxTries {
+		d.halfway.drop(secret)
+		d.pages.signIn(w, r, req, form{Name: x.user.Name, Problem: wrongCode})
+		return
+	}
+	err = d.checkCode(r, x.user, r.PostForm.Get("code"))
+	var u *cloud.User
+	if err == nil && !d.halfway.drop(secret) { // twice at once
+		err = cloud.Unauthorized
+	}
+	if err == nil {
+		u, err = d.user(r.Context(), x.user.ID)
+	}
+	var s *session
+	if err == nil {
+		s, err = d.signIn(w, r, u, x.stay, req.client, "pwd", "otp", "mfa")
+	}
+	if err != nil {
+		d.report(r, err)
+		problem := problemOf(err)
+		if problem == wrong {
+			problem = wrongCode
+		}
+		d.pages.second(w, r, req, secret, problem)
+		return
+	}
+	d.issue(w, r, req, s)
+}
+
+// checkCode counts as a guess at the account.
+func (d *door) checkCode(r *http.Request, u *cloud.User, code string) error {
+	_, err := d.guess(r.RemoteAddr, u.Name, func() (*cloud.User, error) { return u, d.factors.check(u.ID, code) })
+	if cloud.KindOf(err) == cloud.Unauthorized {
+		d.log.WarnContext(r.Context(), "a wrong code after the right password", "user", u.Name, "from", r.RemoteAddr)
+	}
+	return err
+}
+
+// fresh is how long after the password was asked for somebody may change how
+// they sign in.
+const fresh = 10 * time.Minute
+
+// recent is the browser's session if the password was asked for a moment ago;
+// else the browser is sent to the form and comes back here.
+func (p *Provider) recent(w http.ResponseWriter, r *http.Request) (*session, *cloud.User) {
+	s, u, err := p.browser(r)
+	if err != nil {
+		p.report(r, err)
+		p.pages.failed(w, r, http.StatusServiceUnavailable, nil)
+		return nil, nil
+	}
+	// Who has a second factor must have shown it, too.
+	if s != nil && time.Since(s.Auth) < fresh && (!p.factors.has(u.ID) || slices.Contains(s.Methods, "otp")) {
+		return s, u
+	}
+	if r.URL.Query().Has("error") {
+		p.pages.failed(w, r, http.StatusForbidden, nil)
+		return nil, nil
+	}
+	q := url.Values{
+		"client_id": {securityID}, "redirect_uri": {p.issuer + securityPath}, "response_type": {"code"}, "scope": {"openid"}, "prompt": {"login"},
+		"code_challenge": {digest(random(32))}, "code_challenge_method": {"S256"}, // the code is for nobody
+	}
+	http.Redirect(w, r, p.base()+authorizePath+"?"+q.Encode(), http.StatusSeeOther)
+	return nil, nil
+}
+
+// security is the page on which people say how they sign in.
+func (p *Provider) security(w http.ResponseWriter, r *http.Request) {
+	s, u := p.recent(w, r)
+	if s == nil {
+		return
+	}
+	if r.URL.RawQuery != "" {
+		http.Redirect(w, r, p.base()+securityPath, http.StatusSeeOther) // the address without the code
+		return
+	}
+	p.pages.security(w, r, u, p.factors.has(u.ID), none)
+}
+
+// changeSecurity takes what the page sends.
+func (d *door) changeSecurity(w http.ResponseWriter, r *http.Request) {
+	if !formType(r) || r.ParseForm() != nil {
+		d.pages.failed(w, r, http.StatusBadRequest, nil)
+		return
+	}
+	s, u := d.recent(w, r)
+	if s == nil {
+		return
+	}
+	has := d.factors.has(u.ID)
+	if !d.mine(r) {
+		d.pages.security(w, r, u, has, expired)
+		return
+	}
+	form := r.PostForm
+	var codes []string
+	var err error
+	switch what := form.Get("answer"); {
+	case what == "begin" && !has:
+		secret := make([]byte, newSize)
+		rand.Read(secret)
+		d.pages.enrol(w, r, u, secret, none)
+		return
+	case what == "confirm" && !has:
+		secret, derr := b32.DecodeString(form.Get("secret"))
+		if derr != nil || len(secret) != newSize {
+			d.pages.failed(w, r, http.StatusBadRequest, nil)
+			return
+		}
+		codes, err = d.factors.set(u.ID, secret, form.Get("code"))
+		if cloud.KindOf(err) == cloud.Unauthorized {
+			d.pages.enrol(w, r, u, secret, wrongCode)
+			return
+		}
+		if err == nil {
+			_, err = d.live.change(s.ID, func(s *session) error {
+				s.Methods = []string{"pwd", "otp", "mfa"}
+				return nil
+			})
+		}
+	case (what == "off" || what == "renew") && has:
+		if err = d.checkCode(r, u, form.Get("code")); err != nil {
+			break
+		}
+		if what == "off" {
+			err = d.factors.remove(u.ID)
+		} else {
+			codes, err = d.factors.renew(u.ID)
+		}
+	}
+	if err != nil {
+		d.report(r, err)
+		problem := problemOf(err)
+		if problem == wrong {
+			problem = wrongCode
+		}
+		d.pages.security(w, r, u, has, problem)
+		return
+	}
+	if now := d.factors.has(u.ID); now != has {
+		d.log.InfoContext(r.Context(), "second factor changed", "user", u.Name, "on", now, "from", r.RemoteAddr)
+	}
+	if codes != nil {
+		d.pages.codes(w, r, codes)
+		return
+	}
+	http.Redirect(w, r, d.base()+securityPath, http.StatusSeeOther)
+}
+
+var b32 = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// keyURI is what apps read from the picture.
+func keyURI(product, name string, secret []byte) string {
+	q := url.Values{"secret": {b32.EncodeToString(secret)}, "issuer": {product}}
+	return "otpauth://totp/" + url.PathEscape(product+":"+name) + "?" + strings.ReplaceAll(q.Encode(), "+", "%20")
+}
