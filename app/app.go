@@ -89,6 +89,9 @@ func Run(ctx context.Context, cfg *config.Config, log *slog.Logger, ready func(S
 	if err := Build(ctx, s, modules(), append(want, "auth")...); err != nil { // no front without auth
 		return err
 	}
+	if len(s.Auth.Challenges()) == 0 {
+		log.Warn("nobody can sign in: every way to is switched off (PROXY_ENABLE_BASIC_AUTH, OC_EXCLUDE_RUN_SERVICES)")
+	}
 	f, err := newFront(s, routes(s), m)
 	if err != nil {
 		return err

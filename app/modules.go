@@ -14,7 +14,7 @@ import (
 	"opencloud/auth/idp"
 	"opencloud/core"
 	"opencloud/directory/builtin"
-	"opencloud/storage/mem"
+	"opencloud/storage/posix"
 )
 
 // modules is the system in one look.
@@ -51,9 +51,6 @@ func startUsers(ctx context.Context, s *System) error {
 
 func startAuth(_ context.Context, s *System) error {
 	s.Auth = auth.New(s.Directory, s.Config.Auth)
-	if len(s.Auth.Challenges()) == 0 {
-		s.Log.Warn("nobody can sign in: every way to is switched off (PROXY_ENABLE_BASIC_AUTH)")
-	}
 	return nil
 }
 
@@ -78,9 +75,13 @@ func startWebfinger(_ context.Context, s *System) error {
 	return nil
 }
 
-func startStorage(_ context.Context, s *System) error {
-	s.Store = mem.New()
-	s.closers = append(s.closers, s.Store.Close)
+func startStorage(ctx context.Context, s *System) error {
+	store, err := posix.Open(ctx, s.Config.Storage, s.Log)
+	if err != nil {
+		return err
+	}
+	s.Store = store
+	s.closers = append(s.closers, store.Close)
 	return nil
 }
 

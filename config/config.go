@@ -24,6 +24,7 @@ import (
 	"opencloud/cloud"
 	"opencloud/core"
 	"opencloud/directory/builtin"
+	"opencloud/storage/posix"
 )
 
 // Config is all that can be configured. Load makes one.
@@ -46,6 +47,7 @@ type Config struct {
 	Auth      auth.Options      `yaml:"auth"`
 	IDP       IDP               `yaml:"idp"`
 	IDM       IDM               `yaml:"idm"`
+	Storage   posix.Options     `yaml:"storage_users" defaults:"root=$OC_BASE_DATA_PATH/storage/users"`
 	Core      core.Options      `yaml:"spaces"`
 	DAV       dav.Options       `yaml:"ocdav"`
 	Uploads   tus.Options       `yaml:"uploads"`

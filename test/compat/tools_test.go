@@ -71,7 +71,7 @@ func TestDavfs2(t *testing.T) {
 	url := s.URL + "/remote.php/webdav/"
 	for path, text := range map[string]string{
 		secrets: url + " admin \"" + daemon.Password + "\"\n",
-		config:  "secrets " + secrets + "\ncache_dir " + filepath.Join(conf, "cache") + "\ndelay_upload 0\ngui_optimize 0\n",
+		config:  "secrets " + secrets + "\ndelay_upload 0\ngui_optimize 0\n",
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -124,18 +124,18 @@ func (s *Server) Up() error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(sock)
 	name := filepath.Join(sock, "s")
 	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
 	if err != nil {
 		return err
 	}
-	defer notify.Close()
 
 	s.cmd = exec.Command(s.binary, "server")
 	s.cmd.Env = append(s.Env[:len(s.Env):len(s.Env)], "NOTIFY_SOCKET="+name)
 	s.cmd.Stdout, s.cmd.Stderr = s.Log, s.Log
 	if err := s.cmd.Start(); err != nil {
+		notify.Close()
+		os.RemoveAll(sock)
 		return err
 	}
 	exited := make(chan error, 1)
@@ -143,8 +143,10 @@ func (s *Server) Up() error {
 	cmd := s.cmd
 	ready := make(chan error, 1)
 	go func() {
-		exited <- cmd.Wait()
+		err := cmd.Wait()
 		notify.Close()
+		os.RemoveAll(sock)
+		exited <- err
 	}()
 	go func() {
 		buf := make([]byte, 1024)
