@@ -38,18 +38,15 @@ type refusal struct{ code, say string }
 
 func (e *refusal) Error() string { return e.code + ": " + e.say }
 
-// single are the parameters by name; none may come twice (RFC 6749, section 3.1).
+// single refuses parameters that come twice (RFC 6749, section 3.1).
 func single(q url.Values) error {
-	for name, values := range q {
+	for _, values := range q {
 		if len(values) > 1 {
-			return &refusal{"invalid_request", "The parameter " + strconv.Quote(clip(name)) + " comes more than once."}
+			return &refusal{"invalid_request", "A parameter comes more than once."}
 		}
 	}
 	return nil
 }
-
-// clip bounds what an answer repeats.
-func clip(s string) string { return s[:min(len(s), 64)] }
 
 // parse checks a request. On an error its redirect is where to say so; when
 // that is empty only the user can be told.
@@ -221,6 +218,10 @@ const maxName = 320
 
 // issue sends the browser back to the client with a code.
 func (p *Provider) issue(w http.ResponseWriter, r *http.Request, req *request, s *session) {
+	if req.hinted != "" && req.hinted != s.User {
+		p.refuse(w, r, req, &refusal{"login_required", "Somebody else has signed in."})
+		return
+	}
 	secret := p.codes.add(s.User, &code{
 		client: req.client, redirect: req.redirect, challenge: req.challenge, scope: req.scope, nonce: req.nonce, session: *s,
 		token: random(16), app: random(16),

@@ -305,6 +305,9 @@ func TestIDTokenHint(t *testing.T) {
 	if body := h.page(ask(webID, callback, "id_token_hint", g.ID)).Body.String(); !strings.Contains(body, `name="username" type="text" value="ada"`) {
 		t.Errorf("the name is not filled in: %s", body)
 	}
+	if got := answer(t, h.signIn(ask(webID, callback, "prompt", "login", "id_token_hint", g.ID), "bob", secret), callback).Get("error"); got != "login_required" {
+		t.Errorf("another user signs in: %q", got)
+	}
 	for _, hint := range []string{g.Access, g.ID + "x", "x"} {
 		if got := answer(t, h.page(ask(webID, callback, "id_token_hint", hint)), callback).Get("error"); got != "invalid_request" {
 			t.Errorf("hint %.10s: %q", hint, got)
