@@ -2,6 +2,7 @@ package idp
 
 import (
 	"encoding/base32"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"os"
@@ -88,9 +89,10 @@ func TestSecondFactor(t *testing.T) {
 		h.restart()
 		defer func() { h.p.Close() }()
 		key, codes := h.enrol()
+		request := ask(webID, callback, "prompt", "login")
 		ask := func() *httptest.ResponseRecorder {
 			t.Helper()
-			w := h.signIn(ask(webID, callback, "prompt", "login"), "ada", secret)
+			w := h.signIn(request, "ada", secret)
 			if w.Code != 200 || !strings.Contains(w.Body.String(), `id="oc-login-code"`) {
 				t.Fatalf("no code is asked for: %d to %q %s", w.Code, w.Header().Get("Location"), w.Body)
 			}
@@ -133,6 +135,15 @@ func TestSecondFactor(t *testing.T) {
 			t.Error("the page works in another browser")
 		}
 		page = ask()
+		jar := h.jar
+		h.jar, _ = cookiejar.New(nil)
+		form = fields(h.page(request).Body.String())
+		form.Set("halfway", fields(page.Body.String()).Get("halfway"))
+		form.Set("code", codes[4])
+		if w := h.do(post(secondPath, form)); in(w) {
+			t.Error("half of a sign-in goes on in another browser")
+		}
+		h.jar = jar
 		for range maxTries {
 			h.guesses = 0
 			if w := h.code(page, "x"); w.Code != 401 || !strings.Contains(w.Body.String(), `id="oc-login-code"`) {
