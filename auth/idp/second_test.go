@@ -286,3 +286,19 @@ func TestKeyURI(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// Who stole a browser that has shown the password only does not take away the
+// second factor that was added elsewhere.
+func TestSecurityPageElsewhere(t *testing.T) {
+	h := newHouse(t)
+	if w := h.freshly("ada"); w.Code != 200 {
+		t.Fatalf("the page: %d", w.Code)
+	}
+	key := make([]byte, newSize)
+	if _, err := h.p.factors.set(h.ada.ID, key, totp(key, time.Now().Unix()/30)); err != nil {
+		t.Fatal(err)
+	}
+	if w := h.get(securityPath); w.Code != 303 || !strings.HasPrefix(w.Header().Get("Location"), authorizePath) {
+		t.Errorf("got %d, want the form", w.Code)
+	}
+}
