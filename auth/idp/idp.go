@@ -58,6 +58,7 @@ type Provider struct {
 	codes   *shelf[*code]
 	halfway *shelf[*halfway]
 	factors *factors
+	keysOf  *passkeys
 	clients map[string]*client
 	pages   *pages
 	told    *http.Client // for back-channel logout
@@ -97,6 +98,10 @@ func Open(path string, dir cloud.Directory, opts Options, log *slog.Logger) (*Pr
 		p.factors, err = openFactors(filepath.Join(path, "factors"))
 	}
 	if err == nil {
+		p.keysOf, err = openPasskeys(filepath.Join(path, "passkeys"), opts.URL)
+	}
+	if err == nil {
+		p.pages.keys = p.keysOf
 		p.live, err = openSessions(filepath.Join(path, "sessions.jsonl"), log)
 	}
 	if err != nil {
@@ -141,6 +146,7 @@ const (
 	authorizePath = identifier + "/_/authorize"
 	logonPath     = identifier + "/_/logon"
 	secondPath    = identifier + "/_/second"
+	keyPath       = identifier + "/_/passkey"
 	consentPath   = identifier + "/_/consent"
 	endPath       = identifier + "/_/endsession"
 	tokenPath     = "/konnect/v1/token"
@@ -163,6 +169,7 @@ func (p *Provider) Handler(guess Guess) http.Handler {
 		identifier:    {get: p.authorize},
 		logonPath:     {post: d.logon},
 		secondPath:    {post: d.second},
+		keyPath:       {post: p.withKey},
 		consentPath:   {post: p.consent},
 		securityPath:  {p.security, d.changeSecurity},
 		endPath:       {p.endSession, p.endSession},

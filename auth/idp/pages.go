@@ -11,7 +11,9 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
+	"opencloud/auth/idp/passkey"
 	"opencloud/auth/idp/qr"
 	"opencloud/cloud"
 )
@@ -22,16 +24,20 @@ var pagesHTML string
 //go:embed pages.css
 var pagesCSS string
 
+//go:embed passkey.js
+var passkeyJS string
+
 //go:embed checksession.js
 var checkJS string
 
-// pages is what people see. None needs a script.
+// pages is what people see. None needs a script, but for passkeys.
 type pages struct {
 	product    string
 	base       string // path in front of ours
 	templates  *template.Template
 	policy     string // CSP, without form-action
 	formCookie http.Cookie
+	keys       *passkeys
 }
 
 func newPages(product, base string, secure bool) (*pages, error) {
@@ -66,10 +72,11 @@ const (
 	expired
 	broken
 	wrongCode
+	wrongKey
 )
 
 // status of a page that tells of a problem.
-var statuses = [...]int{none: http.StatusOK, wrong: http.StatusUnauthorized, throttled: http.StatusTooManyRequests, expired: http.StatusForbidden, broken: http.StatusServiceUnavailable, wrongCode: http.StatusUnauthorized}
+var statuses = [...]int{none: http.StatusOK, wrong: http.StatusUnauthorized, throttled: http.StatusTooManyRequests, expired: http.StatusForbidden, broken: http.StatusServiceUnavailable, wrongCode: http.StatusUnauthorized, wrongKey: http.StatusUnauthorized}
 
 // form is what the user has typed.
 type form struct {
@@ -84,6 +91,7 @@ type page struct {
 	Product, Title string
 	CSS            template.CSS
 	Action         string // where the form goes
+	KeyAction      string // and that for passkeys
 	Form           string // see mine
 	Request        string // the request of the client, to come back with the form
 	Session        string
@@ -97,7 +105,28 @@ type page struct {
 	KeyURI                     template.URL
 	Spaced, Codes              []string
 	Has                        bool
+
+	Key  *keyPart
+	Keys []keyShown
 }
+
+// key is what the script needs, nil where there can be no passkeys.
+func (v *pages) key(form string) *keyPart {
+	challenge := v.keys.challenge(form)
+	if challenge == "" {
+		return nil
+	}
+	return &keyPart{Challenge: b64.EncodeToString([]byte(challenge)), Site: v.keys.site.ID, Script: template.JS(passkeyJS)}
+}
+
+// keyPart is the part of a page for passkeys.
+type keyPart struct {
+	Challenge, Site          string
+	Make, Handle, Name, Have string // to make one
+	Script                   template.JS
+}
+
+type keyShown struct{ ID, Made string }
 
 func (v *pages) show(w http.ResponseWriter, name string, status int, formAction string, p page) {
 	p.Product, p.CSS = v.product, template.CSS(pagesCSS)
@@ -109,7 +138,11 @@ func (v *pages) show(w http.ResponseWriter, name string, status int, formAction 
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", p.Tag)
 	h.Set("Content-Length", strconv.Itoa(b.Len()))
-	h.Set("Content-Security-Policy", v.policy+formAction)
+	policy := v.policy + formAction
+	if p.Key != nil {
+		policy += "; script-src '" + hashOf(passkeyJS) + "'"
+	}
+	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Frame-Options", "SAMEORIGIN")
 	if status == http.StatusTooManyRequests {
 		h.Set("Retry-After", "10")
@@ -120,9 +153,10 @@ func (v *pages) show(w http.ResponseWriter, name string, status int, formAction 
 
 // signIn asks for name and password.
 func (v *pages) signIn(w http.ResponseWriter, r *http.Request, req *request, f form) {
-	p := page{words: wordsFor(r, req.query), Action: v.base + logonPath, Form: v.formToken(w, r), Request: req.query, form: f, Client: req.client.name}
+	p := page{words: wordsFor(r, req.query), Action: v.base + logonPath, KeyAction: v.base + keyPath, Form: v.formToken(w, r), Request: req.query, form: f, Client: req.client.name}
 	p.Title = p.SignIn
 	p.Message = p.about(f.Problem)
+	p.Key = v.key(p.Form)
 	v.show(w, "signin", statuses[f.Problem], formAction(req.redirect), p)
 }
 
@@ -137,6 +171,19 @@ func (v *pages) second(w http.ResponseWriter, r *http.Request, req *request, hal
 func (v *pages) security(w http.ResponseWriter, r *http.Request, u *cloud.User, has bool, what problem) {
 	p := page{words: wordsFor(r, ""), Action: v.base + securityPath, Form: v.formToken(w, r), User: nameOf(u), Has: has, Other: v.base + "/"}
 	p.Title, p.Message = p.Security, p.about(what)
+	if own, err := v.keys.list(u.ID); err == nil { // what cannot be read cannot be changed
+		p.Key = v.key(p.Form)
+		for _, k := range own {
+			p.Keys = append(p.Keys, keyShown{b64.EncodeToString(k.ID), k.Made.Format(time.DateOnly)})
+		}
+	}
+	if p.Key != nil {
+		id := handle(u.ID)
+		p.Key.Make, p.Key.Handle, p.Key.Name = strings.Trim(fmt.Sprint(passkey.Algorithms), "[]"), b64.EncodeToString(id[:]), u.Name
+		for _, k := range p.Keys {
+			p.Key.Have += " " + k.ID
+		}
+	}
 	v.show(w, "security", statuses[what], "'self'", p)
 }
 

@@ -3,6 +3,7 @@ package idp
 import (
 	"crypto/rand"
 	"encoding/base32"
+	"encoding/base64"
 	"net/http"
 	"net/url"
 	"slices"
@@ -109,8 +110,8 @@ func (p *Provider) recent(w http.ResponseWriter, r *http.Request) (*session, *cl
 		p.pages.failed(w, r, http.StatusServiceUnavailable, nil)
 		return nil, nil
 	}
-	// Who has a second factor must have shown it, too.
-	if s != nil && time.Since(s.Auth) < fresh && (!p.factors.has(u.ID) || slices.Contains(s.Methods, "otp")) {
+	// Who has a second factor must have shown it, too, or a passkey.
+	if s != nil && time.Since(s.Auth) < fresh && (!p.factors.has(u.ID) || slices.Contains(s.Methods, "mfa")) {
 		return s, u
 	}
 	if r.URL.Query().Has("error") {
@@ -188,12 +189,27 @@ func (d *door) changeSecurity(w http.ResponseWriter, r *http.Request) {
 		} else {
 			codes, err = d.factors.renew(u.ID)
 		}
+	case what == "key":
+		if err = d.addKey(r, u); err == nil {
+			d.log.InfoContext(r.Context(), "passkey added", "user", u.Name, "from", r.RemoteAddr)
+		}
+	case what == "forget":
+		var id []byte
+		if id, err = b64.DecodeString(form.Get("id")); err == nil {
+			err = d.keysOf.remove(u.ID, id)
+		}
+		if err == nil {
+			d.log.InfoContext(r.Context(), "passkey removed", "user", u.Name, "from", r.RemoteAddr)
+		}
 	}
 	if err != nil {
 		d.report(r, err)
 		problem := problemOf(err)
 		if problem == wrong {
 			problem = wrongCode
+			if form.Get("answer") == "key" {
+				problem = wrongKey
+			}
 		}
 		d.pages.security(w, r, u, has, problem)
 		return
@@ -208,7 +224,10 @@ func (d *door) changeSecurity(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, d.base()+securityPath, http.StatusSeeOther)
 }
 
-var b32 = base32.StdEncoding.WithPadding(base32.NoPadding)
+var (
+	b32 = base32.StdEncoding.WithPadding(base32.NoPadding)
+	b64 = base64.RawURLEncoding
+)
 
 // keyURI is what apps read from the picture.
 func keyURI(product, name string, secret []byte) string {

@@ -12,15 +12,16 @@ import (
 type words struct {
 	Tag string // of the language (BCP 47)
 
-	SignIn, ToUse, UserName, Password, Remember    string
-	Wrong, Throttled, Expired, Broken              string
-	Welcome, SignedInAs, Wants, GoOn               string
-	SomebodyElse, Cancel                           string
-	SignOut, SignedOut, SignedOutMore, SignInAgain string
-	Second, SecondMore, Code, WrongCode, Next      string
-	Security, Off, On, SetUp, TurnOff, Renew, Back string
-	Scan, OrType, OpenApp, Paper, PaperMore, Done  string
-	Failed, Begin                                  string
+	SignIn, ToUse, UserName, Password, Remember          string
+	Wrong, Throttled, Expired, Broken                    string
+	Welcome, SignedInAs, Wants, GoOn                     string
+	SomebodyElse, Cancel                                 string
+	SignOut, SignedOut, SignedOutMore, SignInAgain       string
+	Second, SecondMore, Code, WrongCode, Next            string
+	Security, Off, On, SetUp, TurnOff, Renew, Back       string
+	Scan, OrType, OpenApp, Paper, PaperMore, Done        string
+	WithKey, AddKey, Forget, KeyMade, WrongKey, KeysMore string
+	Failed, Begin                                        string
 
 	refusals map[string]string // by code; else the sentence of the refusal
 }
@@ -44,7 +45,10 @@ var catalog = []words{
 		SetUp: "Set up an app for codes", TurnOff: "Turn off", Renew: "New recovery codes", Back: "Back",
 		Scan: "Scan this picture with an authenticator app, and enter the code that it shows.", OrType: "Or type this key into the app:", OpenApp: "Open the app on this device",
 		Paper: "Your recovery codes", PaperMore: "Each of them signs you in once if you lose the app. Keep them in a safe place: they are not shown again.", Done: "I have kept them",
-		Failed: "This did not work", Begin: "Go to the start page",
+		WithKey: "Sign in with a passkey", AddKey: "Add a passkey", Forget: "Remove", KeyMade: "Passkey of",
+		WrongKey: "This passkey does not work here. Sign in with your password, or try another one.",
+		KeysMore: "With a passkey you sign in by finger, face or PIN of your device, without a password.",
+		Failed:   "This did not work", Begin: "Go to the start page",
 	},
 	{
 		Tag:    "de",
@@ -63,7 +67,10 @@ var catalog = []words{
 		SetUp: "App für Codes einrichten", TurnOff: "Ausschalten", Renew: "Neue Wiederherstellungscodes", Back: "Zurück",
 		Scan: "Scannen Sie dieses Bild mit einer Authenticator-App und geben Sie den Code ein, den sie anzeigt.", OrType: "Oder tippen Sie diesen Schlüssel in die App:", OpenApp: "App auf diesem Gerät öffnen",
 		Paper: "Ihre Wiederherstellungscodes", PaperMore: "Mit jedem können Sie sich einmal anmelden, wenn die App verloren geht. Bewahren Sie sie sicher auf: Sie werden nicht noch einmal angezeigt.", Done: "Ich habe sie aufbewahrt",
-		Failed: "Das hat nicht geklappt", Begin: "Zur Startseite",
+		WithKey: "Mit Passkey anmelden", AddKey: "Passkey hinzufügen", Forget: "Entfernen", KeyMade: "Passkey vom",
+		WrongKey: "Dieser Passkey funktioniert hier nicht. Melden Sie sich mit Ihrem Passwort an oder versuchen Sie einen anderen.",
+		KeysMore: "Mit einem Passkey melden Sie sich mit Finger, Gesicht oder PIN Ihres Geräts an, ohne Passwort.",
+		Failed:   "Das hat nicht geklappt", Begin: "Zur Startseite",
 		refusals: map[string]string{
 			"not_found":       "Hier ist nichts.",
 			"invalid_client":  "Das Programm, das Sie hergeschickt hat, ist hier nicht bekannt. Beginnen Sie noch einmal von vorn.",
@@ -74,7 +81,7 @@ var catalog = []words{
 
 // about says what is wrong, and what to do.
 func (w *words) about(what problem) string {
-	return [...]string{none: "", wrong: w.Wrong, throttled: w.Throttled, expired: w.Expired, broken: w.Broken, wrongCode: w.WrongCode}[what]
+	return [...]string{none: "", wrong: w.Wrong, throttled: w.Throttled, expired: w.Expired, broken: w.Broken, wrongCode: w.WrongCode, wrongKey: w.WrongKey}[what]
 }
 
 func (w *words) refused(no *refusal) string {
