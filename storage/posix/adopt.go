@@ -456,9 +456,9 @@ type pending struct {
 }
 
 type job struct {
-	sp *space
-	id cloud.UUID
-	do func(*space, cloud.UUID) error
+	what string
+	id   string // of what
+	do   func() error
 }
 
 // maxPending bounds the queue. What does not fit is found again by whoever
@@ -467,15 +467,17 @@ const maxPending = 16 << 10
 
 // adoptSoon takes in everything below a directory, in the background.
 func (s *Store) adoptSoon(sp *space, id cloud.UUID) {
-	s.soon(job{sp, id, func(sp *space, id cloud.UUID) error { return sp.takeIn(s.life, id, nil) }})
+	s.soon(job{"taking in a folder", id.String(), func() error { return sp.takeIn(s.life, id, nil) }})
 }
 
 // sumSoon computes a file's sums in the background.
-func (s *Store) sumSoon(sp *space, id cloud.UUID) { s.soon(job{sp, id, (*space).sum}) }
+func (s *Store) sumSoon(sp *space, id cloud.UUID) {
+	s.soon(job{"computing checksums", id.String(), func() error { return sp.sum(id) }})
+}
 
 // sweepSoon removes what was dropped of a space, in the background.
 func (s *Store) sweepSoon(sp *space) {
-	s.soon(job{sp, noID, func(sp *space, _ cloud.UUID) error { return sp.sweep() }})
+	s.soon(job{"removing what was dropped", string(sp.id), sp.sweep})
 }
 
 func (s *Store) soon(j job) {
@@ -517,8 +519,8 @@ func (s *Store) workOff() {
 		j := q.jobs[0]
 		q.jobs = q.jobs[1:]
 		q.mu.Unlock()
-		if err := j.do(j.sp, j.id); err != nil && !missing(err) && !errors.Is(err, context.Canceled) {
-			s.log.Warn("background work failed", "space", j.sp.id, "node", nodeID(j.id), "err", err)
+		if err := j.do(); err != nil && !missing(err) && !errors.Is(err, context.Canceled) {
+			s.log.Warn("background work failed", "what", j.what, "of", j.id, "err", err)
 		}
 	}
 }

@@ -588,7 +588,9 @@ func (sp *space) edited(ctx context.Context, n *cloud.Node, id cloud.UUID, fn fu
 				c.redo.Rare = has.edit(what)
 			}
 		default:
-			c.more = append(c.more, part{record: sp.record(ctx, k.kind, n)})
+			more := sp.record(ctx, k.kind, n)
+			more.At = c.record.At // it is one change
+			c.more = append(c.more, part{record: more})
 		}
 	}
 	if c.record.Kind == "" {

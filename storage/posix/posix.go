@@ -159,7 +159,7 @@ func open(ctx context.Context, opts Options, log *slog.Logger, step func(string)
 		return nil, err
 	}
 	defer private.Close()
-	ok, err := private.HasAttrs()
+	ok, err := s.disk.HasAttrs(".oc")
 	if err != nil {
 		return nil, err
 	}
@@ -189,8 +189,8 @@ func open(ctx context.Context, opts Options, log *slog.Logger, step func(string)
 	if err := s.journal.Start(); err != nil {
 		return nil, err
 	}
+	s.soon(job{"removing spaces that were dropped", opts.Root, s.sweep})
 	s.ready()
-	s.background(s.sweep)
 	return s, nil
 }
 

@@ -115,6 +115,7 @@ func (s *Store) commit(c *change) error {
 			c.done(last)
 		}
 	})
+	s.at("confirmed")
 	return nil
 }
 

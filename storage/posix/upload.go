@@ -87,7 +87,7 @@ func (sp *space) beginUpload(d disk.Dir, u *cloud.Upload) error {
 	if err != nil {
 		return err
 	}
-	if err := sp.replace(d, string(u.ID)+uploadSuffix, b); err != nil {
+	if err := sp.replace(d, string(u.ID)+uploadSuffix, b, false); err != nil {
 		return err
 	}
 	f, err := d.Create(string(u.ID))
@@ -284,6 +284,7 @@ func (sp *space) append(f *os.File, u *cloud.Upload, offset int64, body io.Reade
 		if end > offset && !errors.Is(rerr, errUploadTooLong) && !errors.Is(rerr, cloud.BadSum) {
 			err := f.Sync()
 			if err == nil {
+				sp.store.at("upload: synced")
 				return end, rerr
 			}
 			rerr = err // nobody can say now what is on the disk
