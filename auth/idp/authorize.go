@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"opencloud/auth/idp/session"
 	"opencloud/cloud"
 )
 
@@ -146,7 +147,7 @@ const (
 	consent // to go on as who is signed in
 )
 
-func (r *request) needs(s *session, now time.Time) need {
+func (r *request) needs(s *session.Session, now time.Time) need {
 	switch {
 	case s == nil || hasWord(r.prompt, "login"),
 		r.maxAge >= 0 && now.Sub(s.Auth) > r.maxAge,
@@ -217,7 +218,7 @@ func (p *Provider) hint(r *http.Request, req *request) string {
 const maxName = 320
 
 // issue sends the browser back to the client with a code.
-func (p *Provider) issue(w http.ResponseWriter, r *http.Request, req *request, s *session) {
+func (p *Provider) issue(w http.ResponseWriter, r *http.Request, req *request, s *session.Session) {
 	if req.hinted != "" && req.hinted != s.User {
 		p.refuse(w, r, req, &refusal{"login_required", "Somebody else has signed in."})
 		return
@@ -278,14 +279,14 @@ func (p *Provider) refuse(w http.ResponseWriter, r *http.Request, req *request, 
 
 // browser is the session that the cookie names, and its user; nil if there is
 // none.
-func (p *Provider) browser(r *http.Request) (*session, *cloud.User, error) {
+func (p *Provider) browser(r *http.Request) (*session.Session, *cloud.User, error) {
 	cookie, err := r.Cookie(p.cookie("session"))
 	if err != nil {
 		return nil, nil, nil
 	}
 	id, secret, _ := strings.Cut(cookie.Value, ".")
-	s := p.live.get(id)
-	if s == nil || s.app() || !same(s.Secret, digest(secret)) {
+	s := p.live.Get(id)
+	if s == nil || s.App() || !same(s.Secret, digest(secret)) {
 		return nil, nil, nil
 	}
 	u, err := p.user(r.Context(), s.User)
@@ -299,19 +300,19 @@ func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byt
 
 // touch notes that a browser is in use; nil if its session has ended. It
 // writes only now and then.
-func (p *Provider) touch(s *session) (*session, error) {
+func (p *Provider) touch(s *session.Session) (*session.Session, error) {
 	now := time.Now()
 	if p.expiry(s, now).Sub(s.Expires) < p.opts.BrowserIdle/32 {
 		return s, nil
 	}
-	return p.live.change(s.ID, func(s *session) error {
+	return p.live.Change(s.ID, func(s *session.Session) error {
 		s.Seen, s.Expires = now, p.expiry(s, now)
 		return nil
 	})
 }
 
 // expiry is when a browser's session that is in use ends.
-func (p *Provider) expiry(s *session, now time.Time) time.Time {
+func (p *Provider) expiry(s *session.Session, now time.Time) time.Time {
 	end := s.Auth.Add(p.opts.BrowserLife)
 	if idle := now.Add(p.opts.BrowserIdle); !s.Stay && idle.Before(end) {
 		return idle

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -17,6 +19,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"pgregory.net/rapid"
 
+	"opencloud/auth/idp/keyring"
 	"opencloud/cloud"
 )
 
@@ -75,6 +78,20 @@ func TestBCP41RedirectsMatchExactly(t *testing.T) {
 			t.Errorf("%s to %s: %v, want %v", c.client, c.address, got, c.want)
 		}
 	}
+}
+
+// key is the one that signs.
+func (h *house) key() jose.JSONWebKey {
+	h.t.Helper()
+	var keys []struct{ Key jose.JSONWebKey }
+	body, err := os.ReadFile(filepath.Join(h.path, "keys.json"))
+	if err == nil {
+		err = json.Unmarshal(body, &keys)
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return keys[0].Key
 }
 
 var ours = map[string]*regexp.Regexp{
@@ -437,7 +454,7 @@ func TestBCP410Tokens(t *testing.T) {
 		t.Fatal("the token is not good")
 	}
 	_, c := parts(t, g.Access)
-	key := h.p.keys.keys[0].JWK
+	key := h.key()
 	forge := func(alg jose.SignatureAlgorithm, key any, typ, kid string, change func(map[string]any)) string {
 		m := map[string]any{}
 		for k, v := range c {
@@ -459,7 +476,7 @@ func TestBCP410Tokens(t *testing.T) {
 	}
 	other := newHouse(t)
 	other.web()
-	stranger := other.p.keys.keys[0].JWK
+	stranger := other.key()
 	same := func(map[string]any) {}
 	set := func(name string, v any) func(map[string]any) { return func(m map[string]any) { m[name] = v } }
 	none := func(header string) string {
@@ -468,7 +485,7 @@ func TestBCP410Tokens(t *testing.T) {
 		return b64.EncodeToString([]byte(header)) + "." + b64.EncodeToString(body) + "."
 	}
 	public, _ := json.Marshal(key.Public())
-	if _, err := h.p.Token(forge(algorithm, key.Key, typeAccess, key.KeyID, same)); err != nil {
+	if _, err := h.p.Token(forge(keyring.Algorithm, key.Key, typeAccess, key.KeyID, same)); err != nil {
 		t.Fatalf("our own forgery: %v", err) // else the rest proves nothing
 	}
 	for what, raw := range map[string]string{
@@ -478,18 +495,18 @@ func TestBCP410Tokens(t *testing.T) {
 		"no alg":           none(`{"typ":"at+jwt"}`),
 		"HS256 of the key": forge(jose.HS256, public, typeAccess, key.KeyID, same),
 		"RS256":            forge(jose.RS256, key.Key, typeAccess, key.KeyID, same),
-		"another key":      forge(algorithm, stranger.Key, typeAccess, key.KeyID, same),
-		"another key's id": forge(algorithm, stranger.Key, typeAccess, stranger.KeyID, same),
-		"no key":           forge(algorithm, key.Key, typeAccess, "", same),
+		"another key":      forge(keyring.Algorithm, stranger.Key, typeAccess, key.KeyID, same),
+		"another key's id": forge(keyring.Algorithm, stranger.Key, typeAccess, stranger.KeyID, same),
+		"no key":           forge(keyring.Algorithm, key.Key, typeAccess, "", same),
 		"ID token":         g.ID,
-		"its type":         forge(algorithm, key.Key, typeID, key.KeyID, same),
-		"iss":              forge(algorithm, key.Key, typeAccess, key.KeyID, set("iss", site+"/")),
-		"aud":              forge(algorithm, key.Key, typeAccess, key.KeyID, set("aud", webID)),
-		"no aud":           forge(algorithm, key.Key, typeAccess, key.KeyID, func(m map[string]any) { delete(m, "aud") }),
-		"exp":              forge(algorithm, key.Key, typeAccess, key.KeyID, set("exp", time.Now().Unix())),
-		"no exp":           forge(algorithm, key.Key, typeAccess, key.KeyID, func(m map[string]any) { delete(m, "exp") }),
-		"sid":              forge(algorithm, key.Key, typeAccess, key.KeyID, set("sid", "x")),
-		"no sid":           forge(algorithm, key.Key, typeAccess, key.KeyID, func(m map[string]any) { delete(m, "sid") }),
+		"its type":         forge(keyring.Algorithm, key.Key, typeID, key.KeyID, same),
+		"iss":              forge(keyring.Algorithm, key.Key, typeAccess, key.KeyID, set("iss", site+"/")),
+		"aud":              forge(keyring.Algorithm, key.Key, typeAccess, key.KeyID, set("aud", webID)),
+		"no aud":           forge(keyring.Algorithm, key.Key, typeAccess, key.KeyID, func(m map[string]any) { delete(m, "aud") }),
+		"exp":              forge(keyring.Algorithm, key.Key, typeAccess, key.KeyID, set("exp", time.Now().Unix())),
+		"no exp":           forge(keyring.Algorithm, key.Key, typeAccess, key.KeyID, func(m map[string]any) { delete(m, "exp") }),
+		"sid":              forge(keyring.Algorithm, key.Key, typeAccess, key.KeyID, set("sid", "x")),
+		"no sid":           forge(keyring.Algorithm, key.Key, typeAccess, key.KeyID, func(m map[string]any) { delete(m, "sid") }),
 		"cut short":        g.Access[:len(g.Access)-1],
 		"longer":           g.Access + ".x",
 		"huge":             strings.Repeat("a", maxToken+1),

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"opencloud/auth/idp/session"
 	"opencloud/cloud"
 )
 
@@ -19,7 +20,7 @@ type code struct {
 	challenge string
 	scope     string
 	nonce     string
-	session   session // the browser's, as it was
+	session   session.Session // the browser's, as it was
 
 	token, app string // ids of the access token and of the app's session to be made
 

@@ -24,6 +24,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"opencloud/auth/idp/keyring"
+	"opencloud/auth/idp/passkey"
+	"opencloud/auth/idp/session"
+	"opencloud/auth/idp/totp"
 	"opencloud/cloud"
 )
 
@@ -53,12 +57,12 @@ type Provider struct {
 	dir     cloud.Directory
 	log     *slog.Logger
 	lock    *os.File
-	keys    *keyring
-	live    *sessions
+	keys    *keyring.Ring
+	live    *session.Store
 	codes   *shelf[*code]
 	halfway *shelf[*halfway]
-	factors *factors
-	keysOf  *passkeys
+	factors *totp.Store
+	keysOf  *passkey.Store
 	clients map[string]*client
 	pages   *pages
 	told    *http.Client // for back-channel logout
@@ -92,17 +96,17 @@ func Open(path string, dir cloud.Directory, opts Options, log *slog.Logger) (*Pr
 		p.pages, err = newPages(opts.Product, p.base(), p.secure())
 	}
 	if err == nil {
-		p.keys, err = openKeys(filepath.Join(path, "keys.json"), opts.KeyLife, log)
+		p.keys, err = keyring.Open(filepath.Join(path, "keys.json"), opts.KeyLife, log, typeAccess, typeID, typeLogout)
 	}
 	if err == nil {
-		p.factors, err = openFactors(filepath.Join(path, "factors"))
+		p.factors, err = totp.Open(filepath.Join(path, "factors"))
 	}
 	if err == nil {
-		p.keysOf, err = openPasskeys(filepath.Join(path, "passkeys"), opts.URL)
+		p.keysOf, err = passkey.Open(filepath.Join(path, "passkeys"), opts.URL)
 	}
 	if err == nil {
 		p.pages.keys = p.keysOf
-		p.live, err = openSessions(filepath.Join(path, "sessions.jsonl"), log)
+		p.live, err = session.Open(filepath.Join(path, "sessions.jsonl"), log)
 	}
 	if err != nil {
 		p.lock.Close() // nil has a Close that only fails
@@ -129,7 +133,7 @@ func lock(name string) (*os.File, error) {
 // Close waits until clients have been told of the last sign-outs.
 func (p *Provider) Close() error {
 	p.telling.Wait()
-	return errors.Join(p.live.close(), p.lock.Close())
+	return errors.Join(p.live.Close(), p.lock.Close())
 }
 
 // Issuer is our name in tokens, and the address below which clients find
@@ -224,7 +228,7 @@ func (p *Provider) discovery() http.HandlerFunc {
 		"response_modes_supported":                       []string{"query"},
 		"grant_types_supported":                          []string{"authorization_code", "refresh_token"},
 		"subject_types_supported":                        []string{"public"},
-		"id_token_signing_alg_values_supported":          []string{string(algorithm)},
+		"id_token_signing_alg_values_supported":          []string{string(keyring.Algorithm)},
 		"code_challenge_methods_supported":               []string{"S256"},
 		"prompt_values_supported":                        []string{"none", "login", "consent", "select_account"},
 		"claims_supported":                               []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "amr", "name", "preferred_username", "email"},
@@ -247,7 +251,7 @@ func (p *Provider) discovery() http.HandlerFunc {
 }
 
 func (p *Provider) jwks(w http.ResponseWriter, r *http.Request) {
-	body, err := p.keys.jwks()
+	body, err := p.keys.JWKS()
 	if err != nil {
 		p.failJSON(w, r, err)
 		return

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"opencloud/auth/idp/session"
 	"opencloud/cloud"
 )
 
@@ -93,9 +94,9 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 		ids = append(ids, s.ID)
 	}
 	for _, id := range ids {
-		if b := p.live.get(id); b != nil && !b.app() && f.client != nil {
+		if b := p.live.Get(id); b != nil && !b.App() && f.client != nil {
 			// Who signs out in a client means all of it; other apps go on.
-			ids = append(ids, p.live.apps(b, f.client.id)...)
+			ids = append(ids, p.live.Apps(b, f.client.id)...)
 		}
 	}
 	if err := p.end(r.Context(), ids...); err != nil {
@@ -114,7 +115,7 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 
 // end ends sessions and tells the clients that want to know.
 func (p *Provider) end(ctx context.Context, ids ...string) error {
-	ended, err := p.live.end(ids...)
+	ended, err := p.live.End(ids...)
 	for _, s := range ended {
 		for _, id := range s.Tell {
 			if c := p.clients[id]; c != nil {
@@ -126,7 +127,7 @@ func (p *Provider) end(ctx context.Context, ids ...string) error {
 }
 
 // tell sends a logout token (Back-Channel Logout 1.0, section 2.5), once.
-func (p *Provider) tell(ctx context.Context, c *client, s *session) {
+func (p *Provider) tell(ctx context.Context, c *client, s *session.Session) {
 	ctx = context.WithoutCancel(ctx)
 	raw, err := p.sign(typeLogout, claims{
 		Subject: s.User, Audience: c.id, ID: random(16), Session: s.ID,
@@ -164,10 +165,10 @@ func (p *Provider) tell(ctx context.Context, c *client, s *session) {
 
 // browserState is what a page may know of a session: whether it is the same
 // one as before (Session Management 1.0, section 3.2).
-func browserState(s *session) string { return digest("state " + s.Secret)[:22] }
+func browserState(s *session.Session) string { return digest("state " + s.Secret)[:22] }
 
 // sessionState is browserState as a client gets it.
-func (p *Provider) sessionState(req *request, s *session) string {
+func (p *Provider) sessionState(req *request, s *session.Session) string {
 	origin := ""
 	if u, err := url.Parse(req.redirect); err == nil {
 		origin = u.Scheme + "://" + u.Host

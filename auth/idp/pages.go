@@ -15,6 +15,7 @@ import (
 
 	"opencloud/auth/idp/passkey"
 	"opencloud/auth/idp/qr"
+	"opencloud/auth/idp/session"
 	"opencloud/cloud"
 )
 
@@ -37,7 +38,7 @@ type pages struct {
 	templates  *template.Template
 	policy     string // CSP, without form-action
 	formCookie http.Cookie
-	keys       *passkeys
+	keys       *passkey.Store
 }
 
 func newPages(product, base string, secure bool) (*pages, error) {
@@ -112,11 +113,11 @@ type page struct {
 
 // key is what the script needs, nil where there can be no passkeys.
 func (v *pages) key(form string) *keyPart {
-	challenge := v.keys.challenge(form)
+	challenge := v.keys.Challenge(form)
 	if challenge == "" {
 		return nil
 	}
-	return &keyPart{Challenge: b64.EncodeToString([]byte(challenge)), Site: v.keys.site.ID, Script: template.JS(passkeyJS)}
+	return &keyPart{Challenge: b64.EncodeToString([]byte(challenge)), Site: v.keys.Site.ID, Script: template.JS(passkeyJS)}
 }
 
 // keyPart is the part of a page for passkeys.
@@ -171,14 +172,14 @@ func (v *pages) second(w http.ResponseWriter, r *http.Request, req *request, hal
 func (v *pages) security(w http.ResponseWriter, r *http.Request, u *cloud.User, has bool, what problem) {
 	p := page{words: wordsFor(r, ""), Action: v.base + securityPath, Form: v.formToken(w, r), User: nameOf(u), Has: has, Other: v.base + "/"}
 	p.Title, p.Message = p.Security, p.about(what)
-	if own, err := v.keys.list(u.ID); err == nil { // what cannot be read cannot be changed
+	if own, err := v.keys.List(u.ID); err == nil { // what cannot be read cannot be changed
 		p.Key = v.key(p.Form)
 		for _, k := range own {
 			p.Keys = append(p.Keys, keyShown{b64.EncodeToString(k.ID), k.Made.Format(time.DateOnly)})
 		}
 	}
 	if p.Key != nil {
-		id := handle(u.ID)
+		id := passkey.Handle(u.ID)
 		p.Key.Make, p.Key.Handle, p.Key.Name = strings.Trim(fmt.Sprint(passkey.Algorithms), "[]"), b64.EncodeToString(id[:]), u.Name
 		for _, k := range p.Keys {
 			p.Key.Have += " " + k.ID
@@ -210,7 +211,7 @@ func (v *pages) codes(w http.ResponseWriter, r *http.Request, codes []string) {
 }
 
 // choose asks whether to go on as who is signed in.
-func (v *pages) choose(w http.ResponseWriter, r *http.Request, req *request, s *session, u *cloud.User) {
+func (v *pages) choose(w http.ResponseWriter, r *http.Request, req *request, s *session.Session, u *cloud.User) {
 	p := page{
 		words: wordsFor(r, req.query), Action: v.base + consentPath, Form: v.formToken(w, r), Request: req.query, Session: s.ID,
 		User: nameOf(u), Client: req.client.name,

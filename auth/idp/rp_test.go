@@ -199,7 +199,7 @@ func TestBrowserPasskey(t *testing.T) {
 	// Without a click: the browser offers the key at the field for the name,
 	// and this device says yes at once.
 	b.until("signed in by passkey", `location.pathname == "/oidc-callback.html"`)
-	if keys, err := h.p.keysOf.list(h.ada.ID); err != nil || len(keys) != 1 || keys[0].Used.IsZero() {
+	if keys, err := h.p.keysOf.List(h.ada.ID); err != nil || len(keys) != 1 || keys[0].Used.IsZero() {
 		t.Errorf("got %+v, %v", keys, err)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"opencloud/auth/idp/session"
+	"opencloud/auth/idp/totp"
 	"opencloud/cloud"
 )
 
@@ -29,7 +31,7 @@ const (
 )
 
 // NeedsMore tells whether a user needs more than the password.
-func (p *Provider) NeedsMore(u *cloud.User) bool { return p.factors.has(u.ID) }
+func (p *Provider) NeedsMore(u *cloud.User) bool { return p.factors.Has(u.ID) }
 
 // askSecond shows the page for the code.
 func (d *door) askSecond(w http.ResponseWriter, r *http.Request, req *request, u *cloud.User, stay bool) {
@@ -72,7 +74,7 @@ func (d *door) second(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		u, err = d.user(r.Context(), x.user.ID)
 	}
-	var s *session
+	var s *session.Session
 	if err == nil {
 		s, err = d.signIn(w, r, u, x.stay, req.client, "pwd", "otp", "mfa")
 	}
@@ -90,7 +92,7 @@ func (d *door) second(w http.ResponseWriter, r *http.Request) {
 
 // checkCode counts as a guess at the account.
 func (d *door) checkCode(r *http.Request, u *cloud.User, code string) error {
-	_, err := d.guess(r.RemoteAddr, u.Name, func() (*cloud.User, error) { return u, d.factors.check(u.ID, code) })
+	_, err := d.guess(r.RemoteAddr, u.Name, func() (*cloud.User, error) { return u, d.factors.Check(u.ID, code) })
 	if cloud.KindOf(err) == cloud.Unauthorized {
 		d.log.WarnContext(r.Context(), "a wrong code after the right password", "user", u.Name, "from", r.RemoteAddr)
 	}
@@ -103,7 +105,7 @@ const fresh = 10 * time.Minute
 
 // recent is the browser's session if the password was asked for a moment ago;
 // else the browser is sent to the form and comes back here.
-func (p *Provider) recent(w http.ResponseWriter, r *http.Request) (*session, *cloud.User) {
+func (p *Provider) recent(w http.ResponseWriter, r *http.Request) (*session.Session, *cloud.User) {
 	s, u, err := p.browser(r)
 	if err != nil {
 		p.report(r, err)
@@ -111,7 +113,7 @@ func (p *Provider) recent(w http.ResponseWriter, r *http.Request) (*session, *cl
 		return nil, nil
 	}
 	// Who has a second factor must have shown it, too, or a passkey.
-	if s != nil && time.Since(s.Auth) < fresh && (!p.factors.has(u.ID) || slices.Contains(s.Methods, "mfa")) {
+	if s != nil && time.Since(s.Auth) < fresh && (!p.factors.Has(u.ID) || slices.Contains(s.Methods, "mfa")) {
 		return s, u
 	}
 	if r.URL.Query().Has("error") {
@@ -136,7 +138,7 @@ func (p *Provider) security(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, p.base()+securityPath, http.StatusSeeOther) // the address without the code
 		return
 	}
-	p.pages.security(w, r, u, p.factors.has(u.ID), none)
+	p.pages.security(w, r, u, p.factors.Has(u.ID), none)
 }
 
 // changeSecurity takes what the page sends.
@@ -149,7 +151,7 @@ func (d *door) changeSecurity(w http.ResponseWriter, r *http.Request) {
 	if s == nil {
 		return
 	}
-	has := d.factors.has(u.ID)
+	has := d.factors.Has(u.ID)
 	if !d.mine(r) {
 		d.pages.security(w, r, u, has, expired)
 		return
@@ -159,23 +161,23 @@ func (d *door) changeSecurity(w http.ResponseWriter, r *http.Request) {
 	var err error
 	switch what := form.Get("answer"); {
 	case what == "begin" && !has:
-		secret := make([]byte, newSize)
+		secret := make([]byte, totp.SecretSize)
 		rand.Read(secret)
 		d.pages.enrol(w, r, u, secret, none)
 		return
 	case what == "confirm" && !has:
 		secret, derr := b32.DecodeString(form.Get("secret"))
-		if derr != nil || len(secret) != newSize {
+		if derr != nil || len(secret) != totp.SecretSize {
 			d.pages.failed(w, r, http.StatusBadRequest, nil)
 			return
 		}
-		codes, err = d.factors.set(u.ID, secret, form.Get("code"))
+		codes, err = d.factors.Set(u.ID, secret, form.Get("code"))
 		if cloud.KindOf(err) == cloud.Unauthorized {
 			d.pages.enrol(w, r, u, secret, wrongCode)
 			return
 		}
 		if err == nil {
-			_, err = d.live.change(s.ID, func(s *session) error {
+			_, err = d.live.Change(s.ID, func(s *session.Session) error {
 				s.Methods = []string{"pwd", "otp", "mfa"}
 				return nil
 			})
@@ -185,9 +187,9 @@ func (d *door) changeSecurity(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 		if what == "off" {
-			err = d.factors.remove(u.ID)
+			err = d.factors.Remove(u.ID)
 		} else {
-			codes, err = d.factors.renew(u.ID)
+			codes, err = d.factors.Renew(u.ID)
 		}
 	case what == "key":
 		if err = d.addKey(r, u); err == nil {
@@ -196,7 +198,7 @@ func (d *door) changeSecurity(w http.ResponseWriter, r *http.Request) {
 	case what == "forget":
 		var id []byte
 		if id, err = b64.DecodeString(form.Get("id")); err == nil {
-			err = d.keysOf.remove(u.ID, id)
+			err = d.keysOf.Remove(u.ID, id)
 		}
 		if err == nil {
 			d.log.InfoContext(r.Context(), "passkey removed", "user", u.Name, "from", r.RemoteAddr)
@@ -214,7 +216,7 @@ func (d *door) changeSecurity(w http.ResponseWriter, r *http.Request) {
 		d.pages.security(w, r, u, has, problem)
 		return
 	}
-	if now := d.factors.has(u.ID); now != has {
+	if now := d.factors.Has(u.ID); now != has {
 		d.log.InfoContext(r.Context(), "second factor changed", "user", u.Name, "on", now, "from", r.RemoteAddr)
 	}
 	if codes != nil {

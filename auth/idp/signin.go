@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"opencloud/auth/idp/session"
 	"opencloud/cloud"
 )
 
@@ -76,7 +77,7 @@ func (d *door) logonForm(w http.ResponseWriter, r *http.Request) {
 		d.pages.signIn(w, r, req, f)
 		return
 	}
-	if d.factors.has(u.ID) {
+	if d.factors.Has(u.ID) {
 		d.askSecond(w, r, req, u, f.Stay)
 		return
 	}
@@ -124,7 +125,7 @@ func (d *door) logonScript(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	u, err := d.verify(r, in.Params[0], in.Params[1])
-	if err == nil && d.factors.has(u.ID) {
+	if err == nil && d.factors.Has(u.ID) {
 		err = cloud.Unauthorized // only the page asks for more
 	}
 	if err == nil {
@@ -156,27 +157,27 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 
 // signIn begins a session for the browser, or goes on with the one it has
 // when that is the same user's. The secret in the cookie is always a new one.
-func (p *Provider) signIn(w http.ResponseWriter, r *http.Request, u *cloud.User, stay bool, c *client, methods ...string) (*session, error) {
+func (p *Provider) signIn(w http.ResponseWriter, r *http.Request, u *cloud.User, stay bool, c *client, methods ...string) (*session.Session, error) {
 	old, _, err := p.browser(r)
 	if err != nil {
 		return nil, err
 	}
 	now, secret := time.Now(), random(32)
-	fill := func(s *session) error {
+	fill := func(s *session.Session) error {
 		s.Secret, s.Auth, s.Seen, s.Stay, s.Methods = digest(secret), now, now, stay, methods
 		s.Expires = p.expiry(s, now)
 		return nil
 	}
-	var s *session
+	var s *session.Session
 	if old != nil && old.User == u.ID {
-		if s, err = p.live.change(old.ID, fill); err != nil {
+		if s, err = p.live.Change(old.ID, fill); err != nil {
 			return nil, err
 		}
 	}
 	if s == nil {
-		s = &session{ID: random(16), User: u.ID, Made: now}
+		s = &session.Session{ID: random(16), User: u.ID, Made: now}
 		fill(s)
-		if err := p.live.add(s); err != nil {
+		if err := p.live.Add(s); err != nil {
 			return nil, err
 		}
 		if old != nil {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"opencloud/auth/idp/session"
 	"opencloud/cloud"
 )
 
@@ -93,8 +94,8 @@ func (p *Provider) exchange(r *http.Request, c *client, form url.Values) (*token
 		// Somebody has it who should not: what it has brought is worth
 		// nothing any more (RFC 6749, section 4.1.2).
 		p.log.WarnContext(r.Context(), "a code was used twice; its tokens are revoked", "user", x.session.User, "client", c.id, "from", r.RemoteAddr)
-		err := p.live.deny(x.token, time.Now().Add(p.opts.AccessLife))
-		if _, err2 := p.live.end(x.app); err != nil || err2 != nil {
+		err := p.live.Deny(x.token, time.Now().Add(p.opts.AccessLife))
+		if _, err2 := p.live.End(x.app); err != nil || err2 != nil {
 			return nil, errors.Join(err, err2)
 		}
 		return nil, badGrant
@@ -105,7 +106,7 @@ func (p *Provider) exchange(r *http.Request, c *client, form url.Values) (*token
 	if form.Get("redirect_uri") != x.redirect || !isVerifier(verifier) || !same(base64.RawURLEncoding.EncodeToString(sum[:]), x.challenge) {
 		return nil, badGrant
 	}
-	s := p.live.get(x.session.ID)
+	s := p.live.Get(x.session.ID)
 	if s == nil {
 		return nil, badGrant
 	}
@@ -116,7 +117,7 @@ func (p *Provider) exchange(r *http.Request, c *client, form url.Values) (*token
 		return nil, err
 	}
 	if c.backchannel != "" && !slices.Contains(s.Tell, c.id) {
-		s, err = p.live.change(s.ID, func(s *session) error {
+		s, err = p.live.Change(s.ID, func(s *session.Session) error {
 			s.Tell = append(slices.Clip(s.Tell), c.id)
 			return nil
 		})
@@ -129,7 +130,7 @@ func (p *Provider) exchange(r *http.Request, c *client, form url.Values) (*token
 	lives, refresh := s.ID, ""
 	if hasWord(x.scope, offline) {
 		now, secret := time.Now(), random(32)
-		err := p.live.add(&session{
+		err := p.live.Add(&session.Session{
 			ID: x.app, User: u.ID, Secret: digest(secret), Made: now, Auth: x.session.Auth, Seen: now, Expires: now.Add(p.opts.RefreshLife),
 			Methods: x.session.Methods, Client: c.id, Parent: s.ID, Scope: x.scope,
 		})
@@ -143,7 +144,7 @@ func (p *Provider) exchange(r *http.Request, c *client, form url.Values) (*token
 
 // mint makes the answer. s says how and when the user signed in, lives is the
 // session that the access token dies with.
-func (p *Provider) mint(c *client, u *cloud.User, s *session, lives, token, scope, nonce, refresh string) (*tokens, error) {
+func (p *Provider) mint(c *client, u *cloud.User, s *session.Session, lives, token, scope, nonce, refresh string) (*tokens, error) {
 	access, err := p.sign(typeAccess, claims{
 		Subject: u.ID, Audience: p.issuer, ID: token, Session: lives, Client: c.id, Scope: scope,
 	}, p.opts.AccessLife)
@@ -151,7 +152,7 @@ func (p *Provider) mint(c *client, u *cloud.User, s *session, lives, token, scop
 		return nil, err
 	}
 	browser := s.ID
-	if s.app() {
+	if s.App() {
 		browser = s.Parent
 	}
 	id, err := p.sign(typeID, claims{
@@ -170,13 +171,13 @@ var errReused = errors.New("refresh token reused")
 // and nobody can tell which (RFC 9700, section 4.14.2).
 func (p *Provider) refresh(r *http.Request, c *client, form url.Values) (*tokens, error) {
 	id, secret, _ := strings.Cut(form.Get("refresh_token"), ".")
-	s := p.live.get(id)
+	s := p.live.Get(id)
 	if s == nil || s.Client != c.id {
 		return nil, badGrant
 	}
 	u, err := p.user(r.Context(), s.User)
 	if cloud.KindOf(err) == cloud.Unauthorized {
-		if _, err := p.live.end(id); err != nil {
+		if _, err := p.live.End(id); err != nil {
 			return nil, err
 		}
 		return nil, badGrant
@@ -184,7 +185,7 @@ func (p *Provider) refresh(r *http.Request, c *client, form url.Values) (*tokens
 		return nil, err
 	}
 	now := time.Now()
-	s, err = p.live.change(id, func(s *session) error {
+	s, err = p.live.Change(id, func(s *session.Session) error {
 		switch given := digest(secret); {
 		case same(given, s.Secret):
 			s.Salt = make([]byte, 16)
@@ -200,7 +201,7 @@ func (p *Provider) refresh(r *http.Request, c *client, form url.Values) (*tokens
 	})
 	if errors.Is(err, errReused) {
 		p.log.WarnContext(r.Context(), "an old refresh token was used; its session ends", "user", u.Name, "client", c.id, "from", r.RemoteAddr)
-		if _, err := p.live.end(id); err != nil {
+		if _, err := p.live.End(id); err != nil {
 			return nil, err
 		}
 		return nil, badGrant
@@ -243,12 +244,12 @@ func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) {
 	raw := form.Get("token")
 	if t, aerr := p.access(raw); aerr == nil {
 		if t.Client == c.id {
-			err = p.live.deny(t.ID, time.Unix(t.Expires, 0))
+			err = p.live.Deny(t.ID, time.Unix(t.Expires, 0))
 		}
 	} else if id, secret, ok := strings.Cut(raw, "."); ok {
-		s := p.live.get(id)
+		s := p.live.Get(id)
 		if given := digest(secret); s != nil && s.Client == c.id && (same(given, s.Secret) || same(given, s.Before)) {
-			_, err = p.live.end(id)
+			_, err = p.live.End(id)
 		}
 	}
 	if err != nil {

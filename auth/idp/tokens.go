@@ -10,6 +10,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"opencloud/auth/bearer"
+	"opencloud/auth/idp/keyring"
 	"opencloud/cloud"
 )
 
@@ -75,7 +76,7 @@ func (p *Provider) sign(typ string, c claims, life time.Duration) (string, error
 	if err != nil {
 		return "", err
 	}
-	s, err := p.keys.signer(typ)
+	s, err := p.keys.Signer(typ)
 	if err != nil {
 		return "", err
 	}
@@ -92,7 +93,7 @@ func (p *Provider) read(typ, raw string) (*claims, error) {
 	if len(raw) > maxToken {
 		return nil, bad
 	}
-	jws, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{algorithm})
+	jws, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{keyring.Algorithm})
 	if err != nil {
 		return nil, bad
 	}
@@ -100,7 +101,7 @@ func (p *Provider) read(typ, raw string) (*claims, error) {
 	if t, _ := h.ExtraHeaders[jose.HeaderType].(string); t != typ {
 		return nil, bad
 	}
-	key := p.keys.find(h.KeyID)
+	key := p.keys.Find(h.KeyID)
 	if key == nil {
 		return nil, bad
 	}
@@ -140,7 +141,7 @@ func (p *Provider) Token(raw string) (bearer.Token, error) {
 
 // Alive tells whether the session of an access token goes on and the token
 // itself was not revoked.
-func (p *Provider) Alive(session, token string) bool { return p.live.alive(session, token) }
+func (p *Provider) Alive(session, token string) bool { return p.live.Alive(session, token) }
 
 // random is n random bytes as text.
 func random(n int) string {

@@ -1,6 +1,7 @@
 // Package passkey checks what browsers send of passkeys (Web Authentication,
 // Level 3): that a key was made for us, and that its owner has used it. It
-// asks for no attestation, and so has no need for CBOR; it keeps nothing.
+// asks for no attestation, and so has no need for CBOR. Its Store keeps the
+// keys; it does not know sessions.
 package passkey
 
 import (

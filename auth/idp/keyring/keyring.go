@@ -1,4 +1,6 @@
-package idp
+// Package keyring keeps the keys that sign tokens, and replaces them in time.
+// It does not know what a token says.
+package keyring
 
 import (
 	"crypto/rand"
@@ -9,14 +11,16 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"opencloud/auth/idp/file"
 )
 
-const algorithm = jose.PS256
+// Algorithm is what all keys are for.
+const Algorithm = jose.PS256
 
 const (
 	keyBits = 2048
@@ -35,18 +39,21 @@ type key struct {
 	signers map[string]jose.Signer // by the type of token
 }
 
-// keyring is the signing keys, in a file.
-type keyring struct {
-	path string
-	life time.Duration
+// A Ring is the signing keys, in a file.
+type Ring struct {
+	path  string
+	life  time.Duration
+	types []string
 
 	mu     sync.RWMutex
 	keys   []*key // oldest first
 	public []byte // as JWKS
 }
 
-func openKeys(path string, life time.Duration, log *slog.Logger) (*keyring, error) {
-	k := &keyring{path: path, life: life}
+// Open reads the file, if there is one. A key lives for a while and signs
+// tokens of the types.
+func Open(path string, life time.Duration, log *slog.Logger, types ...string) (*Ring, error) {
+	k := &Ring{path: path, life: life, types: types}
 	body, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -68,7 +75,7 @@ func openKeys(path string, life time.Duration, log *slog.Logger) (*keyring, erro
 	return k, k.rotate(time.Now())
 }
 
-func (k *keyring) parse(body []byte) error {
+func (k *Ring) parse(body []byte) error {
 	if err := json.Unmarshal(body, &k.keys); err != nil {
 		return err
 	}
@@ -80,17 +87,17 @@ func (k *keyring) parse(body []byte) error {
 		if n := private.N.BitLen(); n < keyBits {
 			return fmt.Errorf("one is of %d bits", n)
 		}
-		if err := key.prepare(); err != nil {
+		if err := key.prepare(k.types); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (key *key) prepare() error {
+func (key *key) prepare(types []string) error {
 	key.signers = map[string]jose.Signer{}
-	for _, typ := range []string{typeAccess, typeID, typeLogout} {
-		s, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: key.JWK}, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+	for _, typ := range types {
+		s, err := jose.NewSigner(jose.SigningKey{Algorithm: Algorithm, Key: key.JWK}, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
 		if err != nil {
 			return err
 		}
@@ -100,13 +107,13 @@ func (key *key) prepare() error {
 }
 
 // due tells whether rotate has something to do.
-func (k *keyring) due(now time.Time) bool {
+func (k *Ring) due(now time.Time) bool {
 	return len(k.keys) == 0 || now.Sub(k.keys[len(k.keys)-1].Made) >= k.life
 }
 
 // current is the place of the key that signs: the newest that has been
 // published for long enough.
-func (k *keyring) current(now time.Time) int {
+func (k *Ring) current(now time.Time) int {
 	for i := len(k.keys) - 1; i > 0; i-- {
 		if now.Sub(k.keys[i].Made) >= keyAhead {
 			return i
@@ -117,7 +124,7 @@ func (k *keyring) current(now time.Time) int {
 
 // rotate makes a new key when it is time, and drops those of which no token
 // is about any more.
-func (k *keyring) rotate(now time.Time) error {
+func (k *Ring) rotate(now time.Time) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	keys := k.keys
@@ -126,8 +133,8 @@ func (k *keyring) rotate(now time.Time) error {
 		if err != nil {
 			return err
 		}
-		made := &key{Made: now, JWK: jose.JSONWebKey{Key: private, KeyID: random(12), Algorithm: string(algorithm), Use: "sig"}}
-		if err := made.prepare(); err != nil {
+		made := &key{Made: now, JWK: jose.JSONWebKey{Key: private, KeyID: rand.Text(), Algorithm: string(Algorithm), Use: "sig"}}
+		if err := made.prepare(k.types); err != nil {
 			return err
 		}
 		keys = append(keys[:len(keys):len(keys)], made)
@@ -138,7 +145,7 @@ func (k *keyring) rotate(now time.Time) error {
 	if len(keys) != len(k.keys) || k.due(now) {
 		body, err := json.MarshalIndent(keys, "", "  ")
 		if err == nil {
-			err = replace(k.path, body)
+			err = file.Replace(k.path, body)
 		}
 		if err != nil {
 			return err
@@ -157,7 +164,7 @@ func (k *keyring) rotate(now time.Time) error {
 }
 
 // fresh rotates when it is time.
-func (k *keyring) fresh() error {
+func (k *Ring) fresh() error {
 	now := time.Now()
 	k.mu.RLock()
 	due := k.due(now)
@@ -168,7 +175,8 @@ func (k *keyring) fresh() error {
 	return nil
 }
 
-func (k *keyring) jwks() ([]byte, error) {
+// JWKS is the public keys (RFC 7517).
+func (k *Ring) JWKS() ([]byte, error) {
 	if err := k.fresh(); err != nil {
 		return nil, err
 	}
@@ -177,8 +185,8 @@ func (k *keyring) jwks() ([]byte, error) {
 	return k.public, nil
 }
 
-// signer is for tokens of a type.
-func (k *keyring) signer(typ string) (jose.Signer, error) {
+// Signer is for tokens of a type.
+func (k *Ring) Signer(typ string) (jose.Signer, error) {
 	if err := k.fresh(); err != nil {
 		return nil, err
 	}
@@ -187,8 +195,8 @@ func (k *keyring) signer(typ string) (jose.Signer, error) {
 	return k.keys[k.current(time.Now())].signers[typ], nil
 }
 
-// find is the public key of an id, nil if there is none.
-func (k *keyring) find(id string) any {
+// Find is the public key of an id, nil if there is none.
+func (k *Ring) Find(id string) any {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	for _, key := range k.keys {
@@ -197,33 +205,4 @@ func (k *keyring) find(id string) any {
 		}
 	}
 	return nil
-}
-
-// replace writes a file as a whole, durably.
-func replace(path string, body []byte) (err error) {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(body)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -1,4 +1,6 @@
-package idp
+// Package session keeps who is signed in, and which tokens were revoked. It
+// does not know how people sign in.
+package session
 
 import (
 	"bytes"
@@ -15,12 +17,13 @@ import (
 	"sync"
 	"time"
 
+	"opencloud/auth/idp/file"
 	"opencloud/cloud"
 )
 
-// A session is somebody signed in: a browser, which has its secret in a
+// A Session is somebody signed in: a browser, which has its secret in a
 // cookie, or an app, which has it as a refresh token.
-type session struct {
+type Session struct {
 	ID      string       `json:"id"`
 	User    cloud.UserID `json:"user"`
 	Secret  string       `json:"secret"` // digest of the secret
@@ -44,11 +47,12 @@ type session struct {
 	Rotated time.Time `json:"rotated,omitzero"`
 }
 
-func (s *session) app() bool { return s.Client != "" }
+// App tells whether it is an app's and not a browser's.
+func (s *Session) App() bool { return s.Client != "" }
 
-// sessions are kept in a log, one JSON value a line, which is written anew
+// A Store keeps them in a log, one JSON value a line, which is written anew
 // when most of it is history. What its methods have written is durable.
-type sessions struct {
+type Store struct {
 	path string
 	log  *slog.Logger
 
@@ -60,14 +64,14 @@ type sessions struct {
 	sweep  time.Time
 
 	mu     sync.RWMutex
-	byID   map[string]*session // the values never change
-	byUser map[cloud.UserID]map[string]*session
+	byID   map[string]*Session // the values never change
+	byUser map[cloud.UserID]map[string]*Session
 	denied map[string]time.Time // ids of access tokens that were revoked, until they expire
 }
 
 // A line of the log is one of these.
 type line struct {
-	Session *session  `json:"session,omitempty"`
+	Session *Session  `json:"session,omitempty"`
 	End     string    `json:"end,omitempty"`
 	Deny    string    `json:"deny,omitempty"`
 	Until   time.Time `json:"until,omitzero"`
@@ -76,14 +80,15 @@ type line struct {
 // Bounds: of browsers and of apps that one user has signed in to, the ones
 // longest not used end for a new one; of revoked tokens.
 const (
-	maxSessions = 200
-	maxDenied   = 50_000
+	Max       = 200
+	maxDenied = 50_000
 )
 
 const sweepEvery = 10 * time.Minute
 
-func openSessions(path string, log *slog.Logger) (*sessions, error) {
-	s := &sessions{path: path, log: log}
+// Open reads the log, if there is one.
+func Open(path string, log *slog.Logger) (*Store, error) {
+	s := &Store{path: path, log: log}
 	s.clear()
 	body, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -102,15 +107,15 @@ func openSessions(path string, log *slog.Logger) (*sessions, error) {
 	return s, s.rewrite()
 }
 
-func (s *sessions) clear() {
-	s.byID = map[string]*session{}
-	s.byUser = map[cloud.UserID]map[string]*session{}
+func (s *Store) clear() {
+	s.byID = map[string]*Session{}
+	s.byUser = map[cloud.UserID]map[string]*Session{}
 	s.denied = map[string]time.Time{}
 }
 
 // load applies a log. Its last line may be cut short: then nobody was told
 // that it had been written.
-func (s *sessions) load(body []byte) error {
+func (s *Store) load(body []byte) error {
 	now := time.Now()
 	for n := 1; len(body) > 0; n++ {
 		text, rest, whole := bytes.Cut(body, []byte("\n"))
@@ -131,7 +136,7 @@ func (s *sessions) load(body []byte) error {
 	return nil
 }
 
-func (s *sessions) apply(l line, now time.Time) {
+func (s *Store) apply(l line, now time.Time) {
 	switch {
 	case l.Session != nil:
 		s.drop(l.Session.ID)
@@ -139,7 +144,7 @@ func (s *sessions) apply(l line, now time.Time) {
 			s.byID[l.Session.ID] = l.Session
 			of := s.byUser[l.Session.User]
 			if of == nil {
-				of = map[string]*session{}
+				of = map[string]*Session{}
 				s.byUser[l.Session.User] = of
 			}
 			of[l.Session.ID] = l.Session
@@ -153,7 +158,7 @@ func (s *sessions) apply(l line, now time.Time) {
 	}
 }
 
-func (s *sessions) drop(id string) {
+func (s *Store) drop(id string) {
 	old := s.byID[id]
 	if old == nil {
 		return
@@ -166,59 +171,61 @@ func (s *sessions) drop(id string) {
 	}
 }
 
-func (s *sessions) close() error {
+// Close lets go of the file.
+func (s *Store) Close() error {
 	s.disk.Lock()
 	defer s.disk.Unlock()
 	return s.file.Close()
 }
 
-// get is a session that goes on, nil if there is none.
-func (s *sessions) get(id string) *session {
+// Get is a session that goes on, nil if there is none.
+func (s *Store) Get(id string) *Session {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.find(id)
 }
 
-func (s *sessions) find(id string) *session {
+func (s *Store) find(id string) *Session {
 	if x := s.byID[id]; x != nil && time.Now().Before(x.Expires) {
 		return x
 	}
 	return nil
 }
 
-func (s *sessions) alive(id, token string) bool {
+// Alive tells whether a session goes on and a token of it was not revoked.
+func (s *Store) Alive(id, token string) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	_, denied := s.denied[token]
 	return !denied && s.find(id) != nil
 }
 
-// add begins a session.
-func (s *sessions) add(x *session) error {
+// Add begins a session.
+func (s *Store) Add(x *Session) error {
 	s.disk.Lock()
 	defer s.disk.Unlock()
 	var lines []line
 	s.mu.RLock()
-	var same []*session
+	var same []*Session
 	for _, o := range s.byUser[x.User] {
-		if o.app() == x.app() {
+		if o.App() == x.App() {
 			same = append(same, o)
 		}
 	}
 	s.mu.RUnlock()
-	if len(same) >= maxSessions {
-		oldest := slices.MinFunc(same, func(a, b *session) int { return cmp.Or(a.Seen.Compare(b.Seen), cmp.Compare(a.ID, b.ID)) })
+	if len(same) >= Max {
+		oldest := slices.MinFunc(same, func(a, b *Session) int { return cmp.Or(a.Seen.Compare(b.Seen), cmp.Compare(a.ID, b.ID)) })
 		lines = append(lines, line{End: oldest.ID})
 	}
 	return s.write(append(lines, line{Session: x})...)
 }
 
-// change changes a session; nil when it is over. What f returns as an error
+// Change changes a session; nil when it is over. What f returns as an error
 // is returned as it is, and nothing is changed.
-func (s *sessions) change(id string, f func(*session) error) (*session, error) {
+func (s *Store) Change(id string, f func(*Session) error) (*Session, error) {
 	s.disk.Lock()
 	defer s.disk.Unlock()
-	old := s.get(id)
+	old := s.Get(id)
 	if old == nil {
 		return nil, nil
 	}
@@ -229,11 +236,11 @@ func (s *sessions) change(id string, f func(*session) error) (*session, error) {
 	return &x, s.write(line{Session: &x})
 }
 
-// end ends sessions at once, and says which of them there were.
-func (s *sessions) end(ids ...string) ([]*session, error) {
+// End ends sessions at once, and says which of them there were.
+func (s *Store) End(ids ...string) ([]*Session, error) {
 	s.disk.Lock()
 	defer s.disk.Unlock()
-	var ended []*session
+	var ended []*Session
 	var lines []line
 	s.mu.Lock() // before it is written: the next request must not pass
 	for _, id := range ids {
@@ -250,8 +257,8 @@ func (s *sessions) end(ids ...string) ([]*session, error) {
 	return ended, s.write(lines...)
 }
 
-// deny revokes one access token.
-func (s *sessions) deny(token string, until time.Time) error {
+// Deny revokes one access token.
+func (s *Store) Deny(token string, until time.Time) error {
 	s.disk.Lock()
 	defer s.disk.Unlock()
 	s.mu.Lock()
@@ -266,8 +273,8 @@ func (s *sessions) deny(token string, until time.Time) error {
 	return s.write(line{Deny: token, Until: until})
 }
 
-// apps are the sessions of a client that began in a browser's.
-func (s *sessions) apps(browser *session, client string) (ids []string) {
+// Apps are the sessions of a client that began in a browser's.
+func (s *Store) Apps(browser *Session, client string) (ids []string) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for id, x := range s.byUser[browser.User] {
@@ -279,7 +286,7 @@ func (s *sessions) apps(browser *session, client string) (ids []string) {
 }
 
 // write makes the lines durable and then true. The caller holds disk.
-func (s *sessions) write(lines ...line) error {
+func (s *Store) write(lines ...line) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	for _, l := range lines {
@@ -319,7 +326,7 @@ func (s *sessions) write(lines ...line) error {
 }
 
 // tidy forgets what has expired, now and then.
-func (s *sessions) tidy(now time.Time) {
+func (s *Store) tidy(now time.Time) {
 	if now.Before(s.sweep) {
 		return
 	}
@@ -335,7 +342,7 @@ func (s *sessions) tidy(now time.Time) {
 }
 
 // rewrite begins a new file with what is true now. The caller holds disk.
-func (s *sessions) rewrite() (err error) {
+func (s *Store) rewrite() (err error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	lines := 0
@@ -363,7 +370,7 @@ func (s *sessions) rewrite() (err error) {
 		err = os.Rename(f.Name(), s.path)
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(s.path))
+		err = file.SyncDir(filepath.Dir(s.path))
 	}
 	if err != nil {
 		f.Close()
