@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"opencloud/auth/idp/page"
 	"opencloud/auth/idp/session"
 	"opencloud/cloud"
 )
@@ -32,6 +33,10 @@ type request struct {
 	loginHint string
 	hinted    cloud.UserID // whom an ID token names that the client has
 	query     string       // all of it, as it was sent
+}
+
+func (r *request) ask() page.Ask {
+	return page.Ask{Query: r.query, Redirect: r.redirect, Client: r.client.name}
 }
 
 // A refusal is an error of OAuth (RFC 6749, section 4.1.2.1).
@@ -195,9 +200,9 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path != identifier:
 		http.Redirect(w, r, p.base()+identifier+"?"+r.URL.RawQuery, http.StatusFound)
 	case needs == consent:
-		p.pages.choose(w, r, req, s, u)
+		p.pages.Choose(w, r, req.ask(), s.ID, u)
 	default:
-		p.pages.signIn(w, r, req, form{Name: p.hint(r, req)})
+		p.pages.SignIn(w, r, req.ask(), page.Form{Name: p.hint(r, req)})
 	}
 }
 
@@ -267,11 +272,11 @@ func (p *Provider) refuse(w http.ResponseWriter, r *http.Request, req *request, 
 			p.back(w, r, req, url.Values{"error": {"server_error"}})
 			return
 		}
-		p.pages.failed(w, r, http.StatusInternalServerError, nil)
+		p.pages.Failed(w, r, http.StatusInternalServerError, "", "")
 		return
 	}
 	if req.redirect == "" {
-		p.pages.failed(w, r, http.StatusBadRequest, no)
+		p.pages.Failed(w, r, http.StatusBadRequest, no.code, no.say)
 		return
 	}
 	p.back(w, r, req, url.Values{"error": {no.code}, "error_description": {no.say}})

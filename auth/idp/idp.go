@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"opencloud/auth/idp/keyring"
+	"opencloud/auth/idp/page"
 	"opencloud/auth/idp/passkey"
 	"opencloud/auth/idp/session"
 	"opencloud/auth/idp/totp"
@@ -64,7 +65,7 @@ type Provider struct {
 	factors *totp.Store
 	keysOf  *passkey.Store
 	clients map[string]*client
-	pages   *pages
+	pages   *page.Pages
 	told    *http.Client // for back-channel logout
 	telling sync.WaitGroup
 	tellers chan struct{}
@@ -93,9 +94,6 @@ func Open(path string, dir cloud.Directory, opts Options, log *slog.Logger) (*Pr
 		p.clients, err = newClients(opts.URL, opts.Clients)
 	}
 	if err == nil {
-		p.pages, err = newPages(opts.Product, p.base(), p.secure())
-	}
-	if err == nil {
 		p.keys, err = keyring.Open(filepath.Join(path, "keys.json"), opts.KeyLife, log, typeAccess, typeID, typeLogout)
 	}
 	if err == nil {
@@ -105,7 +103,12 @@ func Open(path string, dir cloud.Directory, opts Options, log *slog.Logger) (*Pr
 		p.keysOf, err = passkey.Open(filepath.Join(path, "passkeys"), opts.URL)
 	}
 	if err == nil {
-		p.pages.keys = p.keysOf
+		p.pages, err = page.New(page.Options{
+			Product: opts.Product, Base: p.base(), Secure: p.secure(), Keys: p.keysOf,
+			Identifier: identifier, Logon: logonPath, Passkey: keyPath, Second: secondPath, Consent: consentPath, Security: securityPath, End: endPath,
+		})
+	}
+	if err == nil {
 		p.live, err = session.Open(filepath.Join(path, "sessions.jsonl"), log)
 	}
 	if err != nil {
@@ -191,7 +194,7 @@ func (p *Provider) Handler(guess Guess) http.Handler {
 		m, ok := table[r.URL.Path]
 		switch {
 		case !ok:
-			p.pages.failed(w, r, http.StatusNotFound, &refusal{"not_found", "There is nothing here."})
+			p.pages.Failed(w, r, http.StatusNotFound, "not_found", "There is nothing here.")
 		case m.get != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 			m.get(w, r)
 		case m.post != nil && r.Method == http.MethodPost:
@@ -232,7 +235,7 @@ func (p *Provider) discovery() http.HandlerFunc {
 		"code_challenge_methods_supported":               []string{"S256"},
 		"prompt_values_supported":                        []string{"none", "login", "consent", "select_account"},
 		"claims_supported":                               []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "amr", "name", "preferred_username", "email"},
-		"ui_locales_supported":                           languages(),
+		"ui_locales_supported":                           page.Languages(),
 		"authorization_response_iss_parameter_supported": true,
 		"backchannel_logout_supported":                   true,
 		"backchannel_logout_session_supported":           true,

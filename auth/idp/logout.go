@@ -3,6 +3,7 @@ package idp
 import (
 	"context"
 	"crypto/sha256"
+	_ "embed"
 	"encoding/hex"
 	"net/http"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"opencloud/auth/idp/page"
 	"opencloud/auth/idp/session"
 	"opencloud/cloud"
 )
@@ -66,13 +68,13 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 	yes := false
 	if r.Method == http.MethodPost {
 		if !formType(r) || r.ParseForm() != nil {
-			p.pages.failed(w, r, http.StatusBadRequest, nil)
+			p.pages.Failed(w, r, http.StatusBadRequest, "", "")
 			return
 		}
 		q = r.PostForm
 		if answer := q.Get("answer"); answer != "" {
 			q, _ = url.ParseQuery(q.Get("request"))
-			yes = answer == "yes" && p.mine(r)
+			yes = answer == "yes" && p.pages.Mine(r)
 		}
 	}
 	f, err := p.parseFarewell(q)
@@ -86,7 +88,7 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if s != nil && s.ID != f.session && !yes {
-		p.pages.leave(w, r, f, u)
+		p.pages.Leave(w, r, f.query, f.to, u)
 		return
 	}
 	ids := []string{f.session}
@@ -106,7 +108,7 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 	p.setCookie(w, "session", "", -1)
 	p.setCookie(w, "state", "", -1)
 	if f.to == "" {
-		p.pages.left(w, r)
+		p.pages.Left(w, r)
 		return
 	}
 	w.Header().Set("Location", f.to)
@@ -176,4 +178,18 @@ func (p *Provider) sessionState(req *request, s *session.Session) string {
 	salt := random(12)
 	sum := sha256.Sum256([]byte(req.client.id + " " + origin + " " + browserState(s) + " " + salt))
 	return hex.EncodeToString(sum[:]) + "." + salt
+}
+
+//go:embed checksession.js
+var checkJS string
+
+// checkSession is for a frame of a client, which asks it whether somebody
+// else is signed in (Session Management 1.0, section 3.2).
+func (p *Provider) checkSession(w http.ResponseWriter, _ *http.Request) {
+	js := strings.ReplaceAll(checkJS, "COOKIE", p.cookie("state"))
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src '"+page.HashOf(js)+"'; base-uri 'none'; frame-ancestors 'self'")
+	h.Set("X-Frame-Options", "SAMEORIGIN")
+	w.Write([]byte("<!DOCTYPE html>\n<title>Session</title>\n<script>" + js + "</script>\n"))
 }

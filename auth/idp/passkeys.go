@@ -3,6 +3,7 @@ package idp
 import (
 	"net/http"
 
+	"opencloud/auth/idp/page"
 	"opencloud/auth/idp/passkey"
 	"opencloud/auth/idp/session"
 	"opencloud/cloud"
@@ -11,7 +12,7 @@ import (
 // withKey signs in with a passkey.
 func (p *Provider) withKey(w http.ResponseWriter, r *http.Request) {
 	if !formType(r) || r.ParseForm() != nil {
-		p.pages.failed(w, r, http.StatusBadRequest, nil)
+		p.pages.Failed(w, r, http.StatusBadRequest, "", "")
 		return
 	}
 	req, err := p.parse(r.PostForm.Get("request"))
@@ -19,13 +20,13 @@ func (p *Provider) withKey(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, req, err)
 		return
 	}
-	if !p.mine(r) {
-		p.pages.signIn(w, r, req, form{Problem: expired})
+	if !p.pages.Mine(r) {
+		p.pages.SignIn(w, r, req.ask(), page.Form{Problem: page.Expired})
 		return
 	}
 	proof, err := passkey.ProofOf(r.PostForm)
 	if err != nil {
-		p.pages.failed(w, r, http.StatusBadRequest, nil)
+		p.pages.Failed(w, r, http.StatusBadRequest, "", "")
 		return
 	}
 	id, err := p.keysOf.Verify(proof, r.PostForm.Get("form"))
@@ -40,11 +41,11 @@ func (p *Provider) withKey(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		p.report(r, err)
 		problem := problemOf(err)
-		if problem == wrong {
-			problem = wrongKey
+		if problem == page.Wrong {
+			problem = page.WrongKey
 			p.log.WarnContext(r.Context(), "nobody was signed in with a passkey", "from", r.RemoteAddr, "error", err)
 		}
-		p.pages.signIn(w, r, req, form{Problem: problem})
+		p.pages.SignIn(w, r, req.ask(), page.Form{Problem: problem})
 		return
 	}
 	p.issue(w, r, req, s)

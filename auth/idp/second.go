@@ -7,10 +7,10 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
+	"opencloud/auth/idp/page"
 	"opencloud/auth/idp/session"
 	"opencloud/auth/idp/totp"
 	"opencloud/cloud"
@@ -38,16 +38,16 @@ func (d *door) askSecond(w http.ResponseWriter, r *http.Request, req *request, u
 	x := &halfway{user: u, stay: stay, form: r.PostForm.Get("form")}
 	secret := d.halfway.add(u.ID, x)
 	if secret == "" {
-		d.pages.signIn(w, r, req, form{Name: u.Name, Problem: throttled})
+		d.pages.SignIn(w, r, req.ask(), page.Form{Name: u.Name, Problem: page.Throttled})
 		return
 	}
-	d.pages.second(w, r, req, secret, none)
+	d.pages.AskCode(w, r, req.ask(), secret, page.None)
 }
 
 // second takes the code.
 func (d *door) second(w http.ResponseWriter, r *http.Request) {
 	if !formType(r) || r.ParseForm() != nil {
-		d.pages.failed(w, r, http.StatusBadRequest, nil)
+		d.pages.Failed(w, r, http.StatusBadRequest, "", "")
 		return
 	}
 	req, err := d.parse(r.PostForm.Get("request"))
@@ -57,13 +57,13 @@ func (d *door) second(w http.ResponseWriter, r *http.Request) {
 	}
 	secret := r.PostForm.Get("halfway")
 	x, ok := d.halfway.find(secret)
-	if !ok || !d.mine(r) || x.form != r.PostForm.Get("form") {
-		d.pages.signIn(w, r, req, form{Problem: expired})
+	if !ok || !d.pages.Mine(r) || x.form != r.PostForm.Get("form") {
+		d.pages.SignIn(w, r, req.ask(), page.Form{Problem: page.Expired})
 		return
 	}
 	if x.tries.Add(1) > maxTries {
 		d.halfway.drop(secret)
-		d.pages.signIn(w, r, req, form{Name: x.user.Name, Problem: wrongCode})
+		d.pages.SignIn(w, r, req.ask(), page.Form{Name: x.user.Name, Problem: page.WrongCode})
 		return
 	}
 	err = d.checkCode(r, x.user, r.PostForm.Get("code"))
@@ -81,10 +81,10 @@ func (d *door) second(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		d.report(r, err)
 		problem := problemOf(err)
-		if problem == wrong {
-			problem = wrongCode
+		if problem == page.Wrong {
+			problem = page.WrongCode
 		}
-		d.pages.second(w, r, req, secret, problem)
+		d.pages.AskCode(w, r, req.ask(), secret, problem)
 		return
 	}
 	d.issue(w, r, req, s)
@@ -109,7 +109,7 @@ func (p *Provider) recent(w http.ResponseWriter, r *http.Request) (*session.Sess
 	s, u, err := p.browser(r)
 	if err != nil {
 		p.report(r, err)
-		p.pages.failed(w, r, http.StatusServiceUnavailable, nil)
+		p.pages.Failed(w, r, http.StatusServiceUnavailable, "", "")
 		return nil, nil
 	}
 	// Who has a second factor must have shown it, too, or a passkey.
@@ -117,7 +117,7 @@ func (p *Provider) recent(w http.ResponseWriter, r *http.Request) (*session.Sess
 		return s, u
 	}
 	if r.URL.Query().Has("error") {
-		p.pages.failed(w, r, http.StatusForbidden, nil)
+		p.pages.Failed(w, r, http.StatusForbidden, "", "")
 		return nil, nil
 	}
 	q := url.Values{
@@ -138,13 +138,13 @@ func (p *Provider) security(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, p.base()+securityPath, http.StatusSeeOther) // the address without the code
 		return
 	}
-	p.pages.security(w, r, u, p.factors.Has(u.ID), none)
+	p.pages.ShowSecurity(w, r, u, p.factors.Has(u.ID), page.None)
 }
 
 // changeSecurity takes what the page sends.
 func (d *door) changeSecurity(w http.ResponseWriter, r *http.Request) {
 	if !formType(r) || r.ParseForm() != nil {
-		d.pages.failed(w, r, http.StatusBadRequest, nil)
+		d.pages.Failed(w, r, http.StatusBadRequest, "", "")
 		return
 	}
 	s, u := d.recent(w, r)
@@ -152,8 +152,8 @@ func (d *door) changeSecurity(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	has := d.factors.Has(u.ID)
-	if !d.mine(r) {
-		d.pages.security(w, r, u, has, expired)
+	if !d.pages.Mine(r) {
+		d.pages.ShowSecurity(w, r, u, has, page.Expired)
 		return
 	}
 	form := r.PostForm
@@ -163,17 +163,17 @@ func (d *door) changeSecurity(w http.ResponseWriter, r *http.Request) {
 	case what == "begin" && !has:
 		secret := make([]byte, totp.SecretSize)
 		rand.Read(secret)
-		d.pages.enrol(w, r, u, secret, none)
+		d.pages.Enrol(w, r, u, secret, page.None)
 		return
 	case what == "confirm" && !has:
 		secret, derr := b32.DecodeString(form.Get("secret"))
 		if derr != nil || len(secret) != totp.SecretSize {
-			d.pages.failed(w, r, http.StatusBadRequest, nil)
+			d.pages.Failed(w, r, http.StatusBadRequest, "", "")
 			return
 		}
 		codes, err = d.factors.Set(u.ID, secret, form.Get("code"))
 		if cloud.KindOf(err) == cloud.Unauthorized {
-			d.pages.enrol(w, r, u, secret, wrongCode)
+			d.pages.Enrol(w, r, u, secret, page.WrongCode)
 			return
 		}
 		if err == nil {
@@ -207,20 +207,20 @@ func (d *door) changeSecurity(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		d.report(r, err)
 		problem := problemOf(err)
-		if problem == wrong {
-			problem = wrongCode
+		if problem == page.Wrong {
+			problem = page.WrongCode
 			if form.Get("answer") == "key" {
-				problem = wrongKey
+				problem = page.WrongKey
 			}
 		}
-		d.pages.security(w, r, u, has, problem)
+		d.pages.ShowSecurity(w, r, u, has, problem)
 		return
 	}
 	if now := d.factors.Has(u.ID); now != has {
 		d.log.InfoContext(r.Context(), "second factor changed", "user", u.Name, "on", now, "from", r.RemoteAddr)
 	}
 	if codes != nil {
-		d.pages.codes(w, r, codes)
+		d.pages.Codes(w, r, codes)
 		return
 	}
 	http.Redirect(w, r, d.base()+securityPath, http.StatusSeeOther)
@@ -230,9 +230,3 @@ var (
 	b32 = base32.StdEncoding.WithPadding(base32.NoPadding)
 	b64 = base64.RawURLEncoding
 )
-
-// keyURI is what apps read from the picture.
-func keyURI(product, name string, secret []byte) string {
-	q := url.Values{"secret": {b32.EncodeToString(secret)}, "issuer": {product}}
-	return "otpauth://totp/" + url.PathEscape(product+":"+name) + "?" + strings.ReplaceAll(q.Encode(), "+", "%20")
-}

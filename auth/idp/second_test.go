@@ -263,14 +263,6 @@ func TestSecurityPage(t *testing.T) {
 	h.open()
 }
 
-func TestKeyURI(t *testing.T) {
-	got := keyURI("Open Cloud", "ada&bob@x", make([]byte, totp.SecretSize))
-	want := "otpauth://totp/Open%20Cloud:ada&bob@x?issuer=Open%20Cloud&secret=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-	if got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-}
-
 // Who stole a browser that has shown the password only does not take away the
 // second factor that was added elsewhere.
 func TestSecurityPageElsewhere(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"opencloud/auth/idp/page"
 	"opencloud/auth/idp/session"
 	"opencloud/cloud"
 )
@@ -56,7 +57,7 @@ func (d *door) verify(r *http.Request, name, password string) (*cloud.User, erro
 // with it.
 func (d *door) logonForm(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		d.pages.failed(w, r, http.StatusBadRequest, nil)
+		d.pages.Failed(w, r, http.StatusBadRequest, "", "")
 		return
 	}
 	req, err := d.parse(r.PostForm.Get("request"))
@@ -64,17 +65,17 @@ func (d *door) logonForm(w http.ResponseWriter, r *http.Request) {
 		d.refuse(w, r, req, err)
 		return
 	}
-	f := form{Name: r.PostForm.Get("username"), Stay: r.PostForm.Get("stay") != ""}
-	if !d.mine(r) {
-		f.Problem = expired
-		d.pages.signIn(w, r, req, f)
+	f := page.Form{Name: r.PostForm.Get("username"), Stay: r.PostForm.Get("stay") != ""}
+	if !d.pages.Mine(r) {
+		f.Problem = page.Expired
+		d.pages.SignIn(w, r, req.ask(), f)
 		return
 	}
 	u, err := d.verify(r, f.Name, r.PostForm.Get("password"))
 	if err != nil {
 		d.report(r, err)
 		f.Problem = problemOf(err)
-		d.pages.signIn(w, r, req, f)
+		d.pages.SignIn(w, r, req.ask(), f)
 		return
 	}
 	if d.factors.Has(u.ID) {
@@ -84,21 +85,21 @@ func (d *door) logonForm(w http.ResponseWriter, r *http.Request) {
 	s, err := d.signIn(w, r, u, f.Stay, req.client, "pwd")
 	if err != nil {
 		d.report(r, err)
-		f.Problem = broken
-		d.pages.signIn(w, r, req, f)
+		f.Problem = page.Broken
+		d.pages.SignIn(w, r, req.ask(), f)
 		return
 	}
 	d.issue(w, r, req, s)
 }
 
-func problemOf(err error) problem {
+func problemOf(err error) page.Problem {
 	switch cloud.KindOf(err) {
 	case cloud.Unauthorized, cloud.Invalid:
-		return wrong
+		return page.Wrong
 	case cloud.Throttled:
-		return throttled
+		return page.Throttled
 	}
-	return broken
+	return page.Broken
 }
 
 // logonScript signs in with JSON. Clients do so that bring a page of their
@@ -199,7 +200,7 @@ func (p *Provider) signIn(w http.ResponseWriter, r *http.Request, u *cloud.User,
 // consent takes the answer to: go on as who is signed in?
 func (p *Provider) consent(w http.ResponseWriter, r *http.Request) {
 	if !formType(r) || r.ParseForm() != nil {
-		p.pages.failed(w, r, http.StatusBadRequest, nil)
+		p.pages.Failed(w, r, http.StatusBadRequest, "", "")
 		return
 	}
 	req, err := p.parse(r.PostForm.Get("request"))
@@ -213,12 +214,12 @@ func (p *Provider) consent(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// What was seen must still be so: the page is shown anew otherwise.
-	if !p.mine(r) || s == nil || req.needs(s, time.Now()) == password {
+	if !p.pages.Mine(r) || s == nil || req.needs(s, time.Now()) == password {
 		http.Redirect(w, r, p.base()+identifier+"?"+req.query, http.StatusSeeOther)
 		return
 	}
 	if s.ID != r.PostForm.Get("session") {
-		p.pages.choose(w, r, req, s, u)
+		p.pages.Choose(w, r, req.ask(), s.ID, u)
 		return
 	}
 	if r.PostForm.Get("answer") != "yes" {
@@ -233,21 +234,4 @@ func (p *Provider) consent(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.issue(w, r, req, s)
-}
-
-// mine tells whether a form is from a page that this browser got from us.
-func (p *Provider) mine(r *http.Request) bool {
-	cookie, err := r.Cookie(p.cookie("form"))
-	return err == nil && len(cookie.Value) >= 20 && same(cookie.Value, r.PostForm.Get("form"))
-}
-
-// formToken is what mine wants to see again.
-func (p *pages) formToken(w http.ResponseWriter, r *http.Request) string {
-	if cookie, err := r.Cookie(p.formCookie.Name); err == nil && len(cookie.Value) == 43 && isVerifier(cookie.Value) {
-		return cookie.Value // other pages that are open have it, too
-	}
-	c := p.formCookie
-	c.Value = random(32)
-	http.SetCookie(w, &c)
-	return c.Value
 }

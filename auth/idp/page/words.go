@@ -1,4 +1,4 @@
-package idp
+package page
 
 import (
 	"net/http"
@@ -80,18 +80,19 @@ var catalog = []words{
 }
 
 // about says what is wrong, and what to do.
-func (w *words) about(what problem) string {
-	return [...]string{none: "", wrong: w.Wrong, throttled: w.Throttled, expired: w.Expired, broken: w.Broken, wrongCode: w.WrongCode, wrongKey: w.WrongKey}[what]
+func (w *words) about(what Problem) string {
+	return [...]string{None: "", Wrong: w.Wrong, Throttled: w.Throttled, Expired: w.Expired, Broken: w.Broken, WrongCode: w.WrongCode, WrongKey: w.WrongKey}[what]
 }
 
-func (w *words) refused(no *refusal) string {
-	if text, ok := w.refusals[no.code]; ok {
+func (w *words) refused(code, say string) string {
+	if text, ok := w.refusals[code]; ok {
 		return text
 	}
-	return no.say
+	return say
 }
 
-func languages() (tags []string) {
+// Languages are the tags of those that the pages know.
+func Languages() (tags []string) {
 	for _, w := range catalog {
 		tags = append(tags, w.Tag)
 	}
@@ -100,7 +101,7 @@ func languages() (tags []string) {
 
 // wordsFor is in the language that the client asks for, or else the browser.
 func wordsFor(r *http.Request, query string) words {
-	if q, err := url.ParseQuery(query); err == nil && len(query) <= maxQuery {
+	if q, err := url.ParseQuery(query); err == nil && len(query) <= 8<<10 {
 		for tag := range strings.FieldsSeq(q.Get("ui_locales")) {
 			if w := inLanguage(tag); w != nil {
 				return *w
