@@ -228,7 +228,7 @@ func (p *Provider) issue(w http.ResponseWriter, r *http.Request, req *request, s
 		p.refuse(w, r, req, &refusal{"login_required", "Somebody else has signed in."})
 		return
 	}
-	secret := p.codes.add(s.User, &code{
+	secret := p.codes.Add(s.User, &code{
 		client: req.client, redirect: req.redirect, challenge: req.challenge, scope: req.scope, nonce: req.nonce, session: *s,
 		token: random(16), app: random(16),
 	})

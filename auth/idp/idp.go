@@ -28,6 +28,7 @@ import (
 	"opencloud/auth/idp/page"
 	"opencloud/auth/idp/passkey"
 	"opencloud/auth/idp/session"
+	"opencloud/auth/idp/shelf"
 	"opencloud/auth/idp/totp"
 	"opencloud/cloud"
 )
@@ -60,8 +61,8 @@ type Provider struct {
 	lock    *os.File
 	keys    *keyring.Ring
 	live    *session.Store
-	codes   *shelf[*code]
-	halfway *shelf[*halfway]
+	codes   *shelf.Shelf[*code]
+	halfway *shelf.Shelf[*halfway]
 	factors *totp.Store
 	keysOf  *passkey.Store
 	clients map[string]*client
@@ -76,8 +77,8 @@ type Provider struct {
 func Open(path string, dir cloud.Directory, opts Options, log *slog.Logger) (*Provider, error) {
 	p := &Provider{
 		opts: opts, issuer: opts.URL.String(), dir: dir, log: log,
-		codes:   newShelf[*code](codeLife),
-		halfway: newShelf[*halfway](halfwayLife),
+		codes:   shelf.New[*code](codeLife),
+		halfway: shelf.New[*halfway](halfwayLife),
 		told:    &http.Client{Timeout: 5 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		tellers: make(chan struct{}, 8),
 	}

@@ -36,7 +36,7 @@ func (p *Provider) NeedsMore(u *cloud.User) bool { return p.factors.Has(u.ID) }
 // askSecond shows the page for the code.
 func (d *door) askSecond(w http.ResponseWriter, r *http.Request, req *request, u *cloud.User, stay bool) {
 	x := &halfway{user: u, stay: stay, form: r.PostForm.Get("form")}
-	secret := d.halfway.add(u.ID, x)
+	secret := d.halfway.Add(u.ID, x)
 	if secret == "" {
 		d.pages.SignIn(w, r, req.ask(), page.Form{Name: u.Name, Problem: page.Throttled})
 		return
@@ -56,19 +56,19 @@ func (d *door) second(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	secret := r.PostForm.Get("halfway")
-	x, ok := d.halfway.find(secret)
+	x, ok := d.halfway.Find(secret)
 	if !ok || !d.pages.Mine(r) || x.form != r.PostForm.Get("form") {
 		d.pages.SignIn(w, r, req.ask(), page.Form{Problem: page.Expired})
 		return
 	}
 	if x.tries.Add(1) > maxTries {
-		d.halfway.drop(secret)
+		d.halfway.Drop(secret)
 		d.pages.SignIn(w, r, req.ask(), page.Form{Name: x.user.Name, Problem: page.WrongCode})
 		return
 	}
 	err = d.checkCode(r, x.user, r.PostForm.Get("code"))
 	var u *cloud.User
-	if err == nil && !d.halfway.drop(secret) { // twice at once
+	if err == nil && !d.halfway.Drop(secret) { // twice at once
 		err = cloud.Unauthorized
 	}
 	if err == nil {

@@ -20,28 +20,6 @@ import (
 
 var quiet = slog.New(slog.DiscardHandler)
 
-func TestCodesAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newShelf[*code](codeLife)
-		one := func(u cloud.UserID) bool { return c.add(u, &code{}) != "" }
-		for i := range maxKeptOfUser {
-			if !one("u") {
-				t.Fatalf("code %d is refused", i)
-			}
-		}
-		if one("u") {
-			t.Error("there is no bound")
-		}
-		if !one("v") {
-			t.Error("another user is refused")
-		}
-		time.Sleep(codeLife)
-		if !one("u") || len(c.byHash) != 1 || len(c.ofUser) != 1 {
-			t.Errorf("%d codes of %d users, want 1", len(c.byHash), len(c.ofUser))
-		}
-	})
-}
-
 // Who is signed in notices nothing when the keys are lost.
 func TestDamagedKeys(t *testing.T) {
 	h := newHouse(t)

@@ -84,7 +84,7 @@ func (p *Provider) fromClient(r *http.Request) (*client, url.Values, error) {
 
 // exchange gives tokens for a code, once.
 func (p *Provider) exchange(r *http.Request, c *client, form url.Values) (*tokens, error) {
-	x, ok := p.codes.find(form.Get("code"))
+	x, ok := p.codes.Find(form.Get("code"))
 	if !ok || x.client != c {
 		return nil, badGrant
 	}

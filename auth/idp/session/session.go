@@ -50,7 +50,7 @@ type Session struct {
 // App tells whether it is an app's and not a browser's.
 func (s *Session) App() bool { return s.Client != "" }
 
-// A Store keeps them in a log, one JSON value a line, which is written anew
+// A Store keeps sessions in a log, one JSON value a line, which is written anew
 // when most of it is history. What its methods have written is durable.
 type Store struct {
 	path string

@@ -36,7 +36,7 @@ type factor struct {
 	Wrong    int       `json:"wrong,omitempty"`
 }
 
-// Codes of an app.
+// Codes of an app, and those on paper.
 const (
 	step       = 30 * time.Second
 	digits     = 6
@@ -46,7 +46,7 @@ const (
 	SecretSize = 20 // bytes of a secret
 )
 
-// A Store keeps them in a file for each user who has one. An administrator
+// A Store keeps factors in a file for each user who has one. An administrator
 // helps who has lost everything by removing the file.
 type Store struct {
 	path string
