@@ -149,9 +149,18 @@ func (r *rare) give(n *cloud.Node) {
 	n.Grants, n.Locks, n.Attrs = r.grants, r.locks, r.attrs
 }
 
-// take takes them out of a node, for keeps.
+// take takes them out of a node, for keeps. What is empty is nil.
 func take(n *cloud.Node) *rare {
-	r := &rare{slices.Clone(n.Grants), slices.Clone(n.Locks), maps.Clone(n.Attrs)}
+	r := &rare{}
+	if len(n.Grants) > 0 {
+		r.grants = slices.Clone(n.Grants)
+	}
+	if len(n.Locks) > 0 {
+		r.locks = slices.Clone(n.Locks)
+	}
+	if len(n.Attrs) > 0 {
+		r.attrs = maps.Clone(n.Attrs)
+	}
 	for i := range r.locks {
 		r.locks[i].Node, r.locks[i].Path = "", ""
 	}

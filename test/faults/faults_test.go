@@ -71,10 +71,16 @@ func prepare(t *testing.T, dir string) *daemon.Server {
 	t.Cleanup(func() {
 		d.Kill()
 		if t.Failed() {
-			t.Logf("server said:\n%s", d.Log)
+			t.Logf("server said:\n%s", lastOf(d.Log))
 		}
 	})
 	return d
+}
+
+// lastOf is the end of what a server said.
+func lastOf(log *daemon.Log) string {
+	s := log.String()
+	return s[max(0, len(s)-4000):]
 }
 
 // up starts a server and returns what a load needs to know of it.

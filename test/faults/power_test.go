@@ -1,13 +1,17 @@
 package faults
 
 import (
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"path"
 	"regexp"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
+	"time"
 
 	"opencloud/core"
 	"opencloud/storage/posix"
@@ -32,7 +36,7 @@ func process(t *testing.T, dir string) (*model.Server, func(), error) {
 		d.Kill()
 		srv.Close()
 		if t.Failed() {
-			t.Logf("server said:\n%s", d.Log)
+			t.Logf("server said:\n%s", lastOf(d.Log))
 		}
 	}, nil
 }
@@ -61,13 +65,22 @@ func inside(t *testing.T, dir string) (*model.Server, func(), error) {
 // would have been left had the power gone at this moment or that one: all that
 // was flushed, and any part of what was not.
 func TestPowerLoss(t *testing.T) {
-	t.Run("server", func(t *testing.T) { powerLoss(t, process, rounds(t, 8)) })
-	t.Run("store", func(t *testing.T) { powerLoss(t, inside, 5*rounds(t, 12)) })
-}
-
-func powerLoss(t *testing.T, start start, cuts int) {
 	volume.Need(t, true, "mkfs.ext4")
 	rnd, seed := random(t)
+	n := rounds(t, 2)
+	t.Run("server", func(t *testing.T) {
+		for i := range (n + 3) / 4 {
+			t.Run(fmt.Sprint(i), func(t *testing.T) { powerLoss(t, process, 4, rnd, seed+uint64(i)) })
+		}
+	})
+	t.Run("store", func(t *testing.T) {
+		for i := range n {
+			t.Run(fmt.Sprint(i), func(t *testing.T) { powerLoss(t, inside, 12, rnd, seed+uint64(i)) })
+		}
+	})
+}
+
+func powerLoss(t *testing.T, start start, cuts int, rnd *rand.Rand, seed uint64) {
 	disk, dir := volume.Forgetful(t, 512<<20)
 	srv, kill, err := start(t, dir)
 	if err != nil {
@@ -88,6 +101,8 @@ func powerLoss(t *testing.T, start start, cuts int) {
 		t.Fatal(err)
 	}
 	first, last := disk.Position(), 0
+	stop := commits(t, dir, rand.New(rand.NewPCG(seed, 99)))
+	defer stop()
 	// Several stretches, so that there are folders whose ETags are known.
 	for stretch := range 3 {
 		if stretch > 0 {
@@ -95,15 +110,15 @@ func powerLoss(t *testing.T, start start, cuts int) {
 				t.Fatal(err)
 			}
 		}
-		if err := w.Run(t.Context(), srv, model.Load{Acks: 100 + 10*cuts}); err != nil {
+		if err := w.Run(t.Context(), srv, model.Load{Acks: 100}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	last = disk.Position()
+	stop()
 	kill()
 	dead = true
 	acks := w.Acks()
-	t.Logf("%d acknowledged, %d entries in the log of the disk, %d of them flushes", len(acks), last-first, disk.Flushes())
 
 	// Half of the moments are just after something was acknowledged: then
 	// the most has been promised and the least has had time to reach the disk.
@@ -133,7 +148,35 @@ func powerLoss(t *testing.T, start start, cuts int) {
 			}
 		}
 	}
-	t.Logf("%d cuts with %d writes unflushed", len(at), lost)
+	t.Logf("%d acknowledged, %d entries in the log of the disk, %d of them flushes; %d cuts with %d writes unflushed",
+		len(acks), last-first, disk.Flushes(), len(at), lost)
+}
+
+// commits has the kernel write down names and attributes now and then, as it
+// does of its own accord every few seconds: in the middle of anything.
+func commits(t *testing.T, dir string, rnd *rand.Rand) (stop func()) {
+	t.Helper()
+	root, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer root.Close()
+		for {
+			select {
+			case <-end:
+				return
+			case <-time.After(time.Duration(rnd.IntN(30)) * time.Millisecond):
+				root.Sync()
+			}
+		}
+	}()
+	return sync.OnceFunc(func() {
+		close(end)
+		<-ended
+	})
 }
 
 // survives starts a server on what a power cut has left.

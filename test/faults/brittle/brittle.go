@@ -26,7 +26,7 @@ func Mount(from, at string) (*FileSystem, error) {
 		return nil, err
 	}
 	f := &FileSystem{RawFileSystem: fs.NewNodeFS(root, &fs.Options{})}
-	f.server, err = fuse.NewServer(f, at, &fuse.MountOptions{FsName: "brittle", DirectMountStrict: true, MaxWrite: 1 << 20})
+	f.server, err = fuse.NewServer(f, at, &fuse.MountOptions{FsName: "brittle", DirectMountStrict: true, MaxWrite: 512 << 10})
 	if err != nil {
 		return nil, err
 	}

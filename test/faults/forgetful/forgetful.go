@@ -269,7 +269,7 @@ const Name = "disk"
 func (d *Disk) Mount(dir string) (*fuse.Server, error) {
 	root := &fs.Inode{}
 	return fs.Mount(dir, root, &fs.Options{
-		MountOptions: fuse.MountOptions{FsName: "forgetful", DirectMountStrict: true, MaxWrite: 1 << 20},
+		MountOptions: fuse.MountOptions{FsName: "forgetful", DirectMountStrict: true, MaxWrite: 512 << 10},
 		OnAdd: func(ctx context.Context) {
 			root.AddChild(Name, root.NewPersistentInode(ctx, &file{disk: d}, fs.StableAttr{Mode: fuse.S_IFREG}), false)
 		},
