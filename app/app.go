@@ -34,7 +34,7 @@ type System struct {
 	Uploads   cloud.Uploads
 
 	// What the protocols serve; nil: not running.
-	DAV, TUS, Graph, OCS, Wellknown http.Handler
+	DAV, TUS, Graph, OCS, IDP, Webfinger, Wellknown http.Handler
 
 	adminPassword string         // see Started
 	closers       []func() error // in the order of starting
@@ -86,8 +86,11 @@ func Run(ctx context.Context, cfg *config.Config, log *slog.Logger, ready func(S
 	if err != nil {
 		return err
 	}
-	if err := Build(ctx, s, modules(), want...); err != nil {
+	if err := Build(ctx, s, modules(), append(want, "auth")...); err != nil { // no front without auth
 		return err
+	}
+	if len(s.Auth.Challenges()) == 0 {
+		log.Warn("nobody can sign in: every way to is switched off (PROXY_ENABLE_BASIC_AUTH, OC_EXCLUDE_RUN_SERVICES)")
 	}
 	f, err := newFront(s, routes(s), m)
 	if err != nil {
@@ -151,6 +154,6 @@ func notify(socket, state string, log *slog.Logger) {
 		c.Close()
 	}
 	if err != nil {
-		log.Warn("the service manager cannot be told", "state", state, "error", err)
+		log.Debug("the service manager cannot be told", "state", state, "error", err)
 	}
 }

@@ -162,7 +162,7 @@ func (f *front) done(x *exchange, r *http.Request) {
 		x.request.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
 			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", x.status),
 			slog.Int64("bytes", x.bytes), slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("from", r.RemoteAddr),
-			slog.String("user", x.user), slog.String("proto", r.Proto))
+			slog.String("user", x.user), slog.String("proto", r.Proto), slog.Bool("whole", p == nil))
 	}
 	if p != nil {
 		panic(p)

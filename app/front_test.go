@@ -241,7 +241,7 @@ func TestAccessLog(t *testing.T) {
 	delete(got, "time")
 	delete(got, "ms")
 	want := map[string]any{"level": "INFO", "msg": "request", "method": "PUT", "path": "/dav/a b", "status": 201.0, "bytes": 5.0,
-		"from": "127.0.0.1:1234", "user": "admin", "proto": "HTTP/1.1", "request-id": "abc"}
+		"from": "127.0.0.1:1234", "user": "admin", "proto": "HTTP/1.1", "whole": true, "request-id": "abc"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -7,11 +7,14 @@ import (
 	"opencloud/api/graph"
 	"opencloud/api/ocs"
 	"opencloud/api/tus"
+	"opencloud/api/webfinger"
 	"opencloud/api/wellknown"
 	"opencloud/auth"
+	"opencloud/auth/bearer"
+	"opencloud/auth/idp"
 	"opencloud/core"
 	"opencloud/directory/builtin"
-	"opencloud/storage/mem"
+	"opencloud/storage/posix"
 )
 
 // modules is the system in one look.
@@ -19,6 +22,8 @@ func modules() []Module {
 	return []Module{
 		{"users", nil, startUsers},
 		{"auth", []string{"users"}, startAuth},
+		{"idp", []string{"users", "auth"}, startIDP},
+		{"webfinger", []string{"auth"}, startWebfinger},
 		{"storage", nil, startStorage},
 		{"files", []string{"storage"}, startFiles},
 		{"dav", []string{"files", "auth"}, startDAV},
@@ -49,9 +54,34 @@ func startAuth(_ context.Context, s *System) error {
 	return nil
 }
 
-func startStorage(_ context.Context, s *System) error {
-	s.Store = mem.New()
-	s.closers = append(s.closers, s.Store.Close)
+func startIDP(_ context.Context, s *System) error {
+	opts := s.Config.IDP.Options
+	opts.URL, opts.Product = s.Config.Site(), product
+	p, err := idp.Open(s.Config.IDP.Path, s.Directory, opts, s.Log)
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, p.Close)
+	s.Auth.Add(bearer.New(s.Directory, p))
+	s.Auth.NeedsMore(p.NeedsMore)
+	s.IDP = p.Handler(s.Auth.Guess)
+	return nil
+}
+
+func startWebfinger(_ context.Context, s *System) error {
+	opts := s.Config.Webfinger
+	opts.Issuer = s.Config.Site().String()
+	s.Webfinger = webfinger.New(opts)
+	return nil
+}
+
+func startStorage(ctx context.Context, s *System) error {
+	store, err := posix.Open(ctx, s.Config.Storage, s.Log)
+	if err != nil {
+		return err
+	}
+	s.Store = store
+	s.closers = append(s.closers, store.Close)
 	return nil
 }
 

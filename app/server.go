@@ -44,6 +44,9 @@ func newServer(s *System, h http.Handler) (*server, error) {
 		protocols.SetUnencryptedHTTP2(true)
 		return srv, nil
 	}
+	if s.Config.Site().Scheme == "http" {
+		s.Log.Warn("OC_URL sends clients to http, but this server speaks HTTPS: correct it, or set PROXY_TLS=false", "url", s.Config.URL)
+	}
 	certs, err := newCertificates(s.Config, s.Log)
 	if err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ type (
 	GroupID  string
 	SpaceID  string // "<storage>$<space>", both UUIDs
 	NodeID   string // a UUID, unique within its space; the reserved ones are in ids.go
-	UploadID string
+	UploadID string // 1 to 128 of A-Z, a-z, 0-9, "-" and "_"
 )
 
 // A Ref names a node: a path relative to a node of a space. An empty Node is

@@ -102,6 +102,9 @@ func TestPlaces(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if want := filepath.Join(filepath.Dir(c.users), "users"); cfg.Storage.Root != want && len(c.env) < 2 {
+			t.Errorf("%v: the files are in %s, want %s", c.env, cfg.Storage.Root, want)
+		}
 		if cfg.Dir() != c.dir || cfg.IDM.Path != c.users {
 			t.Errorf("%v: %s and %s, want %s and %s", c.env, cfg.Dir(), cfg.IDM.Path, c.dir, c.users)
 		}

@@ -20,28 +20,34 @@ type field struct {
 
 // fieldsOf lists all values in a struct and in the structs within it, in the
 // order of the source. A struct without a yaml tag is part of the one around.
+// One with the tag defaults ("name=value") has that default where its own
+// tags have another, for what only the sum of all can know.
 func fieldsOf(ptr any) []*field {
 	var all []*field
-	var walk func(v reflect.Value, prefix string)
-	walk = func(v reflect.Value, prefix string) {
+	var walk func(v reflect.Value, prefix, defaults string)
+	walk = func(v reflect.Value, prefix, defaults string) {
 		for i := range v.NumField() {
 			f := v.Type().Field(i)
 			name := f.Tag.Get("yaml")
 			switch {
 			case !f.IsExported() || name == "-":
 			case f.Type.Kind() == reflect.Struct && name == "":
-				walk(v.Field(i), prefix)
+				walk(v.Field(i), prefix, defaults)
 			case f.Type.Kind() == reflect.Struct:
-				walk(v.Field(i), prefix+name+".")
+				walk(v.Field(i), prefix+name+".", f.Tag.Get("defaults"))
 			case name != "":
+				def, ok := strings.CutPrefix(defaults, name+"=")
+				if !ok {
+					def = f.Tag.Get("default")
+				}
 				all = append(all, &field{
-					Key: prefix + name, Env: strings.Split(f.Tag.Get("env"), ";"), Default: f.Tag.Get("default"),
+					Key: prefix + name, Env: strings.Split(f.Tag.Get("env"), ";"), Default: def,
 					Doc: f.Tag.Get("doc"), Secret: f.Tag.Get("secret") == "true", v: v.Field(i),
 				})
 			}
 		}
 	}
-	walk(reflect.ValueOf(ptr).Elem(), "")
+	walk(reflect.ValueOf(ptr).Elem(), "", "")
 	return all
 }
 

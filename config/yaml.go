@@ -3,6 +3,8 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -58,7 +60,7 @@ func (c *Config) readYAML(all []*field, name string, body []byte, look func(stri
 				}
 				continue
 			case f == nil:
-				return cloud.Refuse(cloud.Invalid, "%s: the key %q is not known.%s", at(p.Key), key, suggest(key, byKey))
+				return cloud.Refuse(cloud.Invalid, "%s: the key %q is not known.%s", at(p.Key), key, suggest(key, byKey, group))
 			}
 			text, ok, err := scalar(p.Value, look)
 			if err == nil && ok {
@@ -162,9 +164,10 @@ func substitute(s string, look func(string) string) (string, error) {
 }
 
 // suggest names the known key that is most like a wrong one, if any is.
-func suggest(key string, known map[string]*field) string {
+func suggest(key string, fields map[string]*field, groups map[string]bool) string {
 	best, least := "", 1+len(key)/3
-	for k := range known {
+	known := slices.AppendSeq(slices.Collect(maps.Keys(fields)), maps.Keys(groups))
+	for _, k := range known {
 		if d := distance(key, k); d < least || d == least && k < best {
 			best, least = k, d
 		}

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"opencloud/app"
@@ -84,20 +83,23 @@ func (v *initVerb) insecure() (bool, error) {
 	return false, cloud.Refuse(cloud.Invalid, "--insecure is yes or no, not %q.", v.Insecure)
 }
 
-// A setting is a value that init writes.
-type setting struct{ group, key, value string }
+// A setting is a value that init writes: a key of opencloud.yaml.
+type setting struct{ key, value string }
 
-// settings are those that differ from one installation to the next.
+func (s setting) String() string { return s.key + ": " + s.value }
+
+// settings are those that have no good default. The id of the storage is not
+// among them: the storage itself knows it.
 func settings(insecure bool) []setting {
-	var all []setting
 	if insecure {
-		all = append(all, setting{"", "insecure", "true"})
+		return []setting{{"insecure", "true"}}
 	}
-	return all
+	return nil
 }
 
 const header = `# Settings of OpenCloud. What is not here has its default, and the environment
-# wins over this file. "opencloud config" prints what is in effect.
+# wins over this file. "opencloud config" prints what is in effect, and
+# "opencloud config --docs" explains it.
 
 # url: https://cloud.example.org
 `
@@ -117,7 +119,7 @@ func writeConfig(name string, all []setting) (made bool, err error) {
 	defer os.Remove(f.Name())
 	body := header
 	for _, s := range all {
-		body += "\n" + strings.Join(s.lines(), "\n") + "\n"
+		body += "\n" + s.String() + "\n"
 	}
 	_, err = f.WriteString(body)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
@@ -132,13 +134,6 @@ func writeConfig(name string, all []setting) (made bool, err error) {
 	return true, nil
 }
 
-func (s setting) lines() []string {
-	if s.group == "" {
-		return []string{s.key + ": " + s.value}
-	}
-	return []string{s.group + ":", "  " + s.key + ": " + s.value}
-}
-
 // diff writes what the file lacks as a patch.
 func (v *initVerb) diff(c *console, cfg *config.Config, all []setting) error {
 	body, err := os.ReadFile(cfg.Path())
@@ -148,32 +143,20 @@ func (v *initVerb) diff(c *console, cfg *config.Config, all []setting) error {
 	if err != nil {
 		return err
 	}
-	patch := ""
-	old := strings.Split(strings.TrimSuffix(string(body), "\n"), "\n")
-	added := 0
+	var lacks []string
 	for _, s := range all {
-		if cfg.InFile(strings.TrimPrefix(s.group+"."+s.key, ".")) {
-			continue
+		if !cfg.InFile(s.key) {
+			lacks = append(lacks, "+"+s.String()+"\n")
 		}
-		at, lines := len(old), s.lines()
-		if i := slices.IndexFunc(old, func(l string) bool { return s.group != "" && strings.HasPrefix(l, s.group+":") }); i >= 0 {
-			indent := "  "
-			if i+1 < len(old) {
-				if trimmed := strings.TrimLeft(old[i+1], " "); len(trimmed) < len(old[i+1]) {
-					indent = old[i+1][:len(old[i+1])-len(trimmed)]
-				}
-			}
-			at, lines = i+1, []string{indent + s.key + ": " + s.value}
-		}
-		patch += fmt.Sprintf("@@ -%d,0 +%d,%d @@\n+%s\n", at, at+added+1, len(lines), strings.Join(lines, "\n+"))
-		added += len(lines)
 	}
-	if patch == "" {
+	if len(lacks) == 0 {
 		fmt.Fprintf(c.out, "%s lacks nothing.\n", cfg.Path())
 		return nil
 	}
+	lines := strings.Count(string(body), "\n")
+	patch := fmt.Sprintf("--- %s\n+++ %s\n@@ -%d,0 +%d,%d @@\n%s", config.File, config.File, lines, lines+1, len(lacks), strings.Join(lacks, ""))
 	name := filepath.Join(cfg.Dir(), "opencloud.config.patch")
-	if err := os.WriteFile(name, []byte("--- "+config.File+"\n+++ "+config.File+"\n"+patch), 0o600); err != nil {
+	if err := os.WriteFile(name, []byte(patch), 0o600); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.out, "Wrote %s. Take it over with: patch -d %s < %s\n", name, cfg.Dir(), name)

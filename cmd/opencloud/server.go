@@ -33,24 +33,23 @@ func (v *serverVerb) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	fresh, err := writeConfig(cfg.Path(), settings(cfg.Insecure))
-	switch {
-	case err != nil: // a read-only place for settings is fine
+	if _, err := writeConfig(cfg.Path(), settings(cfg.Insecure)); err != nil { // a read-only place for settings is fine
 		log.Warn("the configuration was not written; the defaults are in effect", "file", cfg.Path(), "error", err)
-	case fresh:
-		if cfg, err = config.Load(config.System()); err != nil {
-			return err
-		}
-		if len(v.Services) > 0 {
-			cfg.Run = v.Services
-		}
 	}
 	for _, name := range cfg.Unknown() {
 		log.Warn("this variable means nothing here; opencloud config lists those that do", "variable", name)
 	}
-	// The first signal ends the server in peace, the second one at once.
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	// The first signal ends the server in peace, the second one at once: it
+	// finds what signals do by default, before anything has begun to stop.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		signal.Stop(signals)
+		cancel()
+	}()
 	return app.Run(ctx, cfg, log, func(at app.Started) { welcome(c.out, cfg, at) })
 }
 

@@ -56,34 +56,46 @@ const (
 	DamagedSpace   FindingKind = "damaged-space" // space.json; a person has to write it
 )
 
+// A Checkup says how to look for damage.
+type Checkup struct {
+	Repair bool          // make right what is derived
+	Report func(Finding) // told of each
+	Seen   func()        // called for each file and folder looked at; may be nil
+}
+
 // Check looks for damage of every kind but that of content (see Scrub) and
-// reports it. With repair it makes right what is derived, sets aside what
+// reports it. With Repair it makes right what is derived, sets aside what
 // belongs to nothing, and deletes nothing that could be anybody's. Changes to
 // a space wait while it is looked at.
-func (s *Store) Check(ctx context.Context, repair bool, report func(Finding)) error {
-	err := s.eachChecker(ctx, repair, report, (*checker).run)
+func (s *Store) Check(ctx context.Context, how Checkup) error {
+	err := s.eachChecker(ctx, how, (*checker).run)
 	if err == nil {
-		err = s.checkTop(report)
+		err = s.checkTop(how.Report)
 	}
-	if err == nil && repair {
+	if err == nil && how.Repair {
 		err = s.bringDown()
 	}
 	return cloud.E("posix.Check", cloud.Ref{Path: s.opts.Root}, err)
 }
 
 // Scrub reads the content of all files and reports what does not have its
-// checksums any more: the disk has failed, and a backup is needed.
-func (s *Store) Scrub(ctx context.Context, report func(Finding)) error {
-	err := s.eachChecker(ctx, false, report, (*checker).scrub)
+// checksums any more: the disk has failed, and a backup is needed. It repairs
+// nothing.
+func (s *Store) Scrub(ctx context.Context, how Checkup) error {
+	how.Repair = false
+	err := s.eachChecker(ctx, how, (*checker).scrub)
 	return cloud.E("posix.Scrub", cloud.Ref{Path: s.opts.Root}, err)
 }
 
-func (s *Store) eachChecker(ctx context.Context, repair bool, report func(Finding), do func(*checker) error) error {
+func (s *Store) eachChecker(ctx context.Context, how Checkup, do func(*checker) error) error {
+	if how.Seen == nil {
+		how.Seen = func() {}
+	}
 	if err := s.loadAll(); err != nil {
 		return err
 	}
 	for _, sp := range s.loaded() {
-		c := &checker{ctx: ctx, sp: sp, repair: repair, report: report}
+		c := &checker{Checkup: how, ctx: ctx, sp: sp}
 		if err := do(c); err != nil && !missing(err) { // dropped meanwhile
 			return fmt.Errorf("space %s: %w", sp.id, err)
 		}
@@ -130,10 +142,9 @@ func (s *Store) checkFolders(report func(Finding)) error {
 
 // A checker checks one space.
 type checker struct {
-	ctx    context.Context
-	sp     *space
-	repair bool
-	report func(Finding)
+	Checkup
+	ctx context.Context
+	sp  *space
 
 	nodes map[cloud.UUID]found
 }
@@ -147,14 +158,20 @@ type found struct {
 }
 
 func (c *checker) say(kind FindingKind, path string, repaired bool, format string, args ...any) {
-	c.report(Finding{kind, c.sp.id, path, fmt.Sprintf(format, args...), repaired})
+	c.Report(Finding{kind, c.sp.id, path, fmt.Sprintf(format, args...), repaired})
 }
 
 func (c *checker) run() error {
+	if c.Repair {
+		// What is new is taken in folder by folder, and folders are found by id.
+		if err := c.structure(c.relink); err != nil {
+			return err
+		}
+	}
 	if err := c.outside(); err != nil {
 		return err
 	}
-	return c.structure()
+	return c.structure(c.bin, c.links, c.rares, c.versions, c.uploads, c.tmp, c.sidecars, c.sizes)
 }
 
 func (c *checker) scrub() error {
@@ -179,6 +196,7 @@ func (c *checker) scrub() error {
 		if err := c.content(id); err != nil && !missing(err) {
 			return err
 		}
+		c.Seen()
 	}
 	return nil
 }
@@ -187,6 +205,7 @@ func (c *checker) scrub() error {
 func (c *checker) outside() error {
 	strange := 0
 	err := c.walk(c.sp.path, c.sp.root.id, "", func(e *entry, path string) error {
+		c.Seen()
 		switch {
 		case e.info.Kind == disk.Irregular || !c.sp.member(e.at.parent, e.at.name):
 			c.say(NotANode, path, false, "it is no file or folder with a possible name, and no client sees it")
@@ -199,16 +218,16 @@ func (c *checker) outside() error {
 			if n, err := e.at.dir.Attr(e.at.name, b[:]); err == nil && n > 0 {
 				kind = DamagedAttribute
 			}
-			c.say(kind, path, c.repair, "it gets an id")
+			c.say(kind, path, c.Repair, "it gets an id")
 		case e.attr.place != placeOf(e.at.parent, e.at.name):
-			c.say(MovedOutside, path, c.repair, "it was moved or copied here from outside")
+			c.say(MovedOutside, path, c.Repair, "it was moved or copied here from outside")
 		default:
-			c.say(ChangedOutside, path, c.repair, "its content was changed from outside")
+			c.say(ChangedOutside, path, c.Repair, "its content was changed from outside")
 		}
 		strange++
 		return nil
 	})
-	if err != nil || strange == 0 || !c.repair {
+	if err != nil || strange == 0 || !c.Repair {
 		return err
 	}
 	return c.sp.takeIn(c.ctx, c.sp.root.id, func() {})
@@ -251,14 +270,17 @@ func (c *checker) walk(folder string, id cloud.UUID, path string, fn func(e *ent
 
 // structure compares what is derived with what it is derived from, while
 // nobody changes anything.
-func (c *checker) structure() error {
+func (c *checker) structure(steps ...func() error) error {
 	unlock, err := c.sp.seize()
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	c.nodes = map[cloud.UUID]found{c.sp.root.id: {dir: true, traits: c.sp.root.traits}, binID: {dir: true}}
-	for _, step := range []func() error{c.tree, c.bin, c.links, c.rares, c.versions, c.uploads, c.tmp, c.sidecars, c.sizes} {
+	if err := c.tree(); err != nil {
+		return err
+	}
+	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
 		}
@@ -289,8 +311,8 @@ func (c *checker) tree() error {
 
 // sameID gives the second of two nodes with one id another.
 func (c *checker) sameID(e *entry, path string, other found) error {
-	c.say(SameID, path, c.repair, "%q has the same id", other.path)
-	if !c.repair {
+	c.say(SameID, path, c.Repair, "%q has the same id", other.path)
+	if !c.Repair {
 		return nil
 	}
 	e.attr.id = cloud.NewUUID()
@@ -338,8 +360,8 @@ func (c *checker) bin() error {
 			infos[n.name] = true
 			return nil
 		}
-		c.say(OrphanInfo, ".Trash/info/"+name, c.repair, "nothing of that name is in the bin")
-		if !c.repair {
+		c.say(OrphanInfo, ".Trash/info/"+name, c.Repair, "nothing of that name is in the bin")
+		if !c.Repair {
 			return nil
 		}
 		return c.sp.lose(d, name)
@@ -351,8 +373,8 @@ func (c *checker) bin() error {
 		if n.parent != binID || id == binID || id == c.sp.root.id || infos[n.name] {
 			continue
 		}
-		c.say(NoTrashInfo, ".Trash/files/"+n.name, c.repair, "where it was is not known")
-		if !c.repair {
+		c.say(NoTrashInfo, ".Trash/files/"+n.name, c.Repair, "where it was is not known")
+		if !c.Repair {
 			continue
 		}
 		bin, _, err := c.sp.binInfo(id)
@@ -378,6 +400,37 @@ func (sp *space) lose(d disk.Dir, name string) error {
 	return d.Rename(name, lost, to[:min(len(to), cloud.MaxName)], false)
 }
 
+// relink writes the links that are missing. Those that say something else stay
+// as they are: they tell from where a person has moved something.
+func (c *checker) relink() error {
+	for id, n := range c.nodes {
+		if id == binID || id == c.sp.root.id {
+			continue
+		}
+		if _, _, err := c.sp.linkOf(id); !errors.Is(err, fs.ErrNotExist) {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		c.say(MissingLink, n.path, true, "the node %s cannot be found by its id", nodeID(id))
+		if err := c.link(id, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// link makes a node found by its id.
+func (c *checker) link(id cloud.UUID, n found) (err error) {
+	if n.parent == binID {
+		if _, n.name, err = c.sp.binInfo(id); err != nil {
+			return err
+		}
+	}
+	return c.sp.setLink(id, n.parent, n.name)
+}
+
 // links compares the id links with the tree.
 func (c *checker) links() error {
 	for id, n := range c.nodes {
@@ -394,16 +447,11 @@ func (c *checker) links() error {
 		case parent == n.parent && (name == n.name || parent == binID):
 			continue
 		}
-		c.say(kind, n.path, c.repair, "the node %s cannot be found by its id", nodeID(id))
-		if !c.repair {
+		c.say(kind, n.path, c.Repair, "the node %s cannot be found by its id", nodeID(id))
+		if !c.Repair {
 			continue
 		}
-		if n.parent == binID {
-			if _, n.name, err = c.sp.binInfo(id); err != nil {
-				return err
-			}
-		}
-		if err := c.sp.setLink(id, n.parent, n.name); err != nil {
+		if err := c.link(id, n); err != nil {
 			return err
 		}
 	}
@@ -412,8 +460,8 @@ func (c *checker) links() error {
 		if _, is := c.nodes[id]; ok && is {
 			return nil
 		}
-		c.say(DanglingLink, path, c.repair, "there is no node with this id")
-		if !c.repair {
+		c.say(DanglingLink, path, c.Repair, "there is no node with this id")
+		if !c.Repair {
 			return nil
 		}
 		return d.Remove(name)
@@ -457,8 +505,8 @@ func (c *checker) rares() error {
 				}
 				kind = DamagedRare
 			}
-			c.say(kind, path, c.repair, "it is set aside")
-			if !c.repair {
+			c.say(kind, path, c.Repair, "it is set aside")
+			if !c.Repair {
 				return nil
 			}
 			return c.sp.lose(d, name)
@@ -476,8 +524,8 @@ func (c *checker) rares() error {
 		if n.traits == has[id] || id == binID {
 			continue
 		}
-		c.say(WrongTraits, n.path, c.repair, "it is said to have %03b, and has %03b of grants, locks and attributes", n.traits, has[id])
-		if !c.repair {
+		c.say(WrongTraits, n.path, c.Repair, "it is said to have %03b, and has %03b of grants, locks and attributes", n.traits, has[id])
+		if !c.Repair {
 			continue
 		}
 		if err := c.setTraits(id, n, has[id]); err != nil {
@@ -520,8 +568,8 @@ func (c *checker) versions() error {
 		if n, is := c.nodes[id]; ok && is && !n.dir {
 			return nil
 		}
-		c.say(OrphanVersions, path, c.repair, "there is no file with this id")
-		if !c.repair {
+		c.say(OrphanVersions, path, c.Repair, "there is no file with this id")
+		if !c.Repair {
 			return nil
 		}
 		return c.sp.lose(d, name)
@@ -547,8 +595,8 @@ func (c *checker) uploads() error {
 		if info && names[id] || !info && names[name+uploadSuffix] {
 			continue
 		}
-		c.say(OrphanUpload, ".oc/uploads/"+name, c.repair, "an upload has content and info; this is only one of them")
-		if !c.repair {
+		c.say(OrphanUpload, ".oc/uploads/"+name, c.Repair, "an upload has content and info; this is only one of them")
+		if !c.Repair {
 			continue
 		}
 		if err := c.sp.lose(d, name); err != nil {
@@ -567,8 +615,8 @@ func (c *checker) tmp() error {
 		if used {
 			return nil
 		}
-		c.say(StaleTmp, path, c.repair, "nobody is writing it")
-		if !c.repair {
+		c.say(StaleTmp, path, c.Repair, "nobody is writing it")
+		if !c.Repair {
 			return nil
 		}
 		if err := d.Remove(name); err != nil {
@@ -594,8 +642,8 @@ func (c *checker) sidecars() error {
 		if ok && (parent == atopID || places[placing{parent, name, ""}] || version && !c.nodes[parent].dir) {
 			return nil
 		}
-		c.say(OrphanSidecar, path, c.repair, "there is no such file")
-		if !c.repair {
+		c.say(OrphanSidecar, path, c.Repair, "there is no such file")
+		if !c.Repair {
 			return nil
 		}
 		return c.sp.lose(d, name)
@@ -627,8 +675,8 @@ func (c *checker) sizes() error {
 		if err != nil || want == d.size {
 			return err
 		}
-		c.say(WrongSize, c.nodes[id].path, c.repair, "it says %d bytes, and there are %d", d.size, want)
-		if !c.repair {
+		c.say(WrongSize, c.nodes[id].path, c.Repair, "it says %d bytes, and there are %d", d.size, want)
+		if !c.Repair {
 			return nil
 		}
 		return c.sp.resize(d, want)

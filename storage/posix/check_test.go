@@ -15,13 +15,13 @@ import (
 // findings are what Check says, as "kind path" and a "+" when repaired.
 func (p *person) findings(repair bool) (all []string) {
 	p.Helper()
-	p.must(p.Check(ctx, repair, func(f Finding) {
+	p.must(p.Check(ctx, Checkup{Repair: repair, Report: func(f Finding) {
 		s := fmt.Sprint(f.Kind, " ", f.Path)
 		if f.Repaired {
 			s += " +"
 		}
 		all = append(all, s)
-	}))
+	}}))
 	slices.Sort(all)
 	return all
 }
@@ -182,7 +182,7 @@ func TestScrub(t *testing.T) {
 	p.must(os.WriteFile(p.shake("bad"), []byte("c0ntent"), 0o644))
 	p.must(os.Chtimes(p.shake("bad"), i.ModTime(), i.ModTime()))
 	var got []string
-	p.must(p.Scrub(ctx, func(f Finding) { got = append(got, fmt.Sprint(f.Kind, " ", f.Path)) }))
+	p.must(p.Scrub(ctx, Checkup{Report: func(f Finding) { got = append(got, fmt.Sprint(f.Kind, " ", f.Path)) }}))
 	if want := []string{"wrong-content bad"}; !slices.Equal(got, want) {
 		t.Errorf("Scrub: got %v, want %v", got, want)
 	}

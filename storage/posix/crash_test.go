@@ -225,10 +225,6 @@ func (p photo) diff(want photo) string {
 func copyTree(t tb, from, to string, skip ...string) {
 	t.Helper()
 	first := map[uint64]string{} // by inode
-	type dated struct {
-		path string
-		at   time.Time
-	}
 	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err

@@ -350,9 +350,9 @@ func (s *Store) bringDown() error {
 	return nil
 }
 
-// Free is what the disk has left.
+// Free is what the disk has left for clients.
 func (s *Store) Free(context.Context) (int64, error) {
-	n, err := s.disk.Free()
+	n, err := s.free()
 	return n, cloud.E("posix.Free", cloud.Ref{}, err)
 }
 

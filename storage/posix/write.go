@@ -62,6 +62,9 @@ func (sp *space) receive(w *cloud.Write) (st *staged, err error) {
 	if b.limit > 0 && b.size > b.limit {
 		return nil, errTooLong
 	}
+	if err := sp.store.room(w.Size); err != nil {
+		return nil, err
+	}
 	body := w.Body
 	if body == nil {
 		body = bytes.NewReader(nil)

@@ -254,4 +254,4 @@ var journalTales = []tale{
 }
 
 // newIDOf is an id for the file of an upload.
-func newIDOf(u *cloud.Upload) cloud.NodeID { return cloud.NodeID(u.ID) }
+func newIDOf(u *cloud.Upload) cloud.NodeID { return cloud.NodeID(cloud.UUIDOf(string(u.ID)).String()) }

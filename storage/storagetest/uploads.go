@@ -14,7 +14,7 @@ import (
 func (h *house) begin(name string, size int64) *cloud.Upload {
 	h.Helper()
 	u := &cloud.Upload{
-		ID:   cloud.UploadID(newID()),
+		ID:   cloud.UploadID(strings.Repeat("x_", 45) + string(newID())),
 		Dir:  cloud.Ref{Space: h.space, Node: h.root},
 		Name: name,
 		How: cloud.Put{

@@ -21,7 +21,8 @@ type run struct {
 	raw    float64
 	filled int64
 	rows   []row
-	a, b   target // ours, the rival
+	a, b   target       // ours, the rival
+	first  atomic.Int64 // numbers requests, so that no name comes twice
 }
 
 type row struct {
@@ -80,10 +81,9 @@ func (r *run) compare(what, budget string, clients, want int, request func(t tar
 		return nil
 	}
 	var results [2][]result
-	var first atomic.Int64
 	for range rounds {
 		for i, t := range []target{r.a, r.b} {
-			got, err := load(t, clients, r.limit(), 0, &first, want, request(t))
+			got, err := load(t, clients, r.limit(), 0, &r.first, want, request(t))
 			if err != nil {
 				return fmt.Errorf("%s: %w", what, err)
 			}
@@ -304,10 +304,9 @@ func (r *run) siblings() error {
 		return err
 	}
 	var many, few []result
-	var first atomic.Int64
 	for range rounds {
 		for _, dir := range []string{"/many", "/few"} {
-			got, err := load(t, 1, r.limit(), 0, &first, 201, put(t, func(i int64) string { return fmt.Sprintf("%s/new%d", dir, i) }))
+			got, err := load(t, 1, r.limit(), 0, &r.first, 201, put(t, func(i int64) string { return fmt.Sprintf("%s/new%d", dir, i) }))
 			if err != nil {
 				return err
 			}
