@@ -117,7 +117,7 @@ func TestUUID(t *testing.T) {
 		if got, ok := ParseUUID(s); ok && got.String() != s {
 			t.Fatalf("%q was read as %v", s, got)
 		}
-		if UUIDOf(s) != UUIDOf(s) || UUIDOf(u.String()) != u {
+		if again := UUIDOf(s); again != UUIDOf(strings.Clone(s)) || UUIDOf(u.String()) != u {
 			t.Fatalf("UUIDOf %q is not stable", s)
 		}
 	})

@@ -317,8 +317,8 @@ func (sp *space) moveHeld(ctx context.Context, id, to cloud.UUID, name string) (
 		err := sp.relocate(&e, &moved, label, func() {
 			if self != nil {
 				sp.mu.Lock()
+				defer sp.mu.Unlock()
 				sp.rehang(self, target.d, name, title)
-				sp.mu.Unlock()
 			}
 		})
 		if err != nil && c.redo.Bin != nil {

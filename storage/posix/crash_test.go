@@ -42,7 +42,7 @@ type actor struct {
 // in the background.
 func openQuiet(t tb, root string, step func(string)) *actor {
 	t.Helper()
-	s, err := open(ctx, options(root), quiet, step)
+	s, err := open(ctx, options(root), quiet, hooks{step: step})
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
@@ -50,13 +50,18 @@ func openQuiet(t tb, root string, step func(string)) *actor {
 	s.pending.mu.Lock()
 	s.pending.ready = false
 	s.pending.mu.Unlock()
-	for busy := true; busy; { // what it began with
+	idle(s) // with what it began
+	return &actor{tb: t, Store: s, root: root}
+}
+
+// idle waits until nothing is done in the background any more.
+func idle(s *Store) {
+	for busy := true; busy; {
 		s.pending.mu.Lock()
 		busy = s.pending.busy
 		s.pending.mu.Unlock()
 		runtime.Gosched()
 	}
-	return &actor{tb: t, Store: s, root: root}
 }
 
 // makeSpace gives the actor a space to work in.
@@ -220,10 +225,6 @@ func (p photo) diff(want photo) string {
 func copyTree(t tb, from, to string, skip ...string) {
 	t.Helper()
 	first := map[uint64]string{} // by inode
-	type dated struct {
-		path string
-		at   time.Time
-	}
 	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err

@@ -35,6 +35,7 @@ type space struct {
 	dirs    map[cloud.UUID]*dir
 	dirty   []*dir
 	uploads map[cloud.UploadID]*upload
+	staged  map[string]bool // in tmp, in use
 }
 
 // spaceFile is what space.json holds.
@@ -79,7 +80,7 @@ func (s *Store) space(id cloud.SpaceID) (*space, error) {
 
 func (s *Store) newSpace(id cloud.SpaceID, path string) *space {
 	uid, _ := cloud.ParseUUID(string(id.Root()))
-	sp := &space{store: s, id: id, path: path, dirs: map[cloud.UUID]*dir{}, uploads: map[cloud.UploadID]*upload{}}
+	sp := &space{store: s, id: id, path: path, dirs: map[cloud.UUID]*dir{}, uploads: map[cloud.UploadID]*upload{}, staged: map[string]bool{}}
 	sp.root = &dir{id: uid, node: nodeID(uid)}
 	sp.bin = &dir{id: binID, node: cloud.TrashID}
 	sp.dirs[uid], sp.dirs[binID] = sp.root, sp.bin
