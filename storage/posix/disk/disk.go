@@ -321,14 +321,16 @@ func (d Dir) Symlink(target, name string) error {
 	return wrap("symlink", name, unix.Symlinkat(target, d.fd, name))
 }
 
-func (d Dir) Readlink(name string) (string, error) {
+// Readlink reads a link. It is the one call that may be led elsewhere by links
+// on the way: whoever uses it has to verify what it says.
+func (r *Root) Readlink(path string) (string, error) {
 	var b [512]byte
-	n, err := unix.Readlinkat(d.fd, name, b[:])
-	if err == unix.EINVAL {
+	n, err := unix.Readlinkat(r.dir.fd, path, b[:])
+	if err == unix.EINVAL || err == unix.ENOTDIR {
 		err = unix.ENOENT
 	}
 	if err != nil {
-		return "", wrap("readlink", name, err)
+		return "", wrap("readlink", path, err)
 	}
 	return string(b[:n]), nil
 }
