@@ -131,7 +131,7 @@ func (s *Server) Up() error {
 
 	s.cmd = exec.Command(s.binary, "server")
 	s.cmd.Env = append(s.Env[:len(s.Env):len(s.Env)], "NOTIFY_SOCKET="+name)
-	log, err := os.OpenFile(s.Log.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	log, err := s.Log.Open()
 	if err == nil {
 		s.cmd.Stdout, s.cmd.Stderr = log, log
 		err = s.cmd.Start()
@@ -235,6 +235,11 @@ func (s *Server) Do(t testing.TB, method, path, body string, header ...string) (
 // A Log is a file that the process writes into itself: what it said before it
 // became ready is there when it is.
 type Log struct{ path string }
+
+// Open is for a process to write into.
+func (l *Log) Open() (*os.File, error) {
+	return os.OpenFile(l.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+}
 
 func (l *Log) String() string {
 	b, err := os.ReadFile(l.path)
