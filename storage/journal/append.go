@@ -186,35 +186,37 @@ func (j *Journal) hide(redo []byte) {
 }
 
 func (t *Ticket) finish(apply func(), wait bool) {
+	if turn := t.settle(apply); turn != nil && wait {
+		<-turn
+	}
+}
+
+// settle marks a ticket as done and applies all that are no longer waiting
+// for another. It returns what to wait for when this one is.
+func (t *Ticket) settle(apply func()) (turn chan struct{}) {
 	j := t.j
 	j.mu.Lock()
+	defer j.mu.Unlock() // also when apply panics: nobody else must suffer
 	t.done, t.apply = true, apply
-	n := 0
-	for _, p := range j.pending {
-		if !p.done {
-			break
-		}
-		if p.apply != nil {
-			p.apply()
-		}
+	if j.pending[0] != t {
+		t.turn = make(chan struct{})
+		turn = t.turn
+	}
+	for len(j.pending) > 0 && j.pending[0].done {
+		p := j.pending[0]
+		j.pending[0] = nil
+		j.pending = j.pending[1:]
 		j.applied = p.first + cloud.Cursor(len(p.sizes)) - 1
-		if p.turn != nil {
-			close(p.turn)
-		}
-		p.turn = nil
-		n++
-		if p == t {
-			t = nil
-		}
+		p.carryOut()
 	}
-	clear(j.pending[:n])
-	j.pending = j.pending[n:]
-	if t == nil || !wait {
-		j.mu.Unlock()
-		return
+	return turn
+}
+
+func (t *Ticket) carryOut() {
+	if t.turn != nil {
+		defer close(t.turn)
 	}
-	t.turn = make(chan struct{})
-	turn := t.turn
-	j.mu.Unlock()
-	<-turn
+	if t.apply != nil {
+		t.apply()
+	}
 }

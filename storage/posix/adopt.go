@@ -159,6 +159,8 @@ func (sp *space) plan(v view, e entry) (*adoption, error) {
 	if !known {
 		p.attr = attr{}
 		fresh()
+	} else if d := sp.known(e.attr.id); d != nil && (d.parent != v.d || d.name != e.at.name) && !sp.linked(e.attr.id) {
+		fresh() // a copy of the root, or of a directory whose link was lost
 	} else if e.attr.place != placeOf(e.at.parent, e.at.name) {
 		parent, name, err := sp.linkOf(e.attr.id)
 		switch {
@@ -215,6 +217,12 @@ func (sp *space) plan(v view, e entry) (*adoption, error) {
 		p.record = r
 	}
 	return p, nil
+}
+
+// linked tells whether there is a link that says where a node is.
+func (sp *space) linked(id cloud.UUID) bool {
+	_, _, err := sp.linkOf(id)
+	return err == nil
 }
 
 // standsAt tells whether a node is where its link says, and in which directory.

@@ -264,6 +264,34 @@ func TestFromOutside(t *testing.T) {
 	}
 }
 
+// A copy of a whole space, attributes and all, in itself is a folder like any
+// other.
+func TestSpaceInItself(t *testing.T) {
+	p := newPerson(t)
+	p.mkdir("d")
+	p.put("d/f", "content")
+	aside := t.TempDir()
+	p.run("cp", "-a", ".", aside+"/copy")
+	p.run("cp", "-a", aside+"/copy", "copy")
+	p.tree()
+	idle(p.Store)
+	if n := p.at("copy"); n.ID == p.space.Root() {
+		t.Errorf("the copy has the id of the root")
+	}
+	for _, path := range []string{"d", "d/f"} {
+		a, b := p.at(path), p.at("copy/"+path)
+		if a.ID == b.ID {
+			t.Errorf("%s and its copy have the same id", path)
+		}
+		if n, err := p.Node(ctx, p.space, a.ID); err != nil || n.Path != path {
+			t.Errorf("%s by its id: got %v, %v", path, n, err)
+		}
+	}
+	if b, err := readAll(p.Store, p.space, p.at("copy/d/f").ID); string(b) != "content" || err != nil {
+		t.Errorf("content of the copy: got %q, %v", b, err)
+	}
+}
+
 func TestLinksLeadNowhere(t *testing.T) {
 	p := newPerson(t)
 	outside := t.TempDir()
