@@ -190,6 +190,25 @@ func BenchmarkLookup(b *testing.B) {
 	})
 }
 
+func BenchmarkAncestors(b *testing.B) {
+	s, sp := benchStore(b)
+	d, err := s.MakeDir(ctx, sp, sp.Root(), "d")
+	if err != nil {
+		b.Fatal(err)
+	}
+	n, _, err := s.Write(ctx, cloud.Write{Space: sp, Dir: d.ID, Name: "f"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	cpu(b)
+	for b.Loop() {
+		if _, err := s.Ancestors(ctx, sp, n.ID); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkChildren1000(b *testing.B) {
 	s, sp := benchStore(b)
 	fill(b, s, sp, sp.Root(), 1000)

@@ -206,6 +206,17 @@ func (sp *space) findDir(id cloud.UUID) (view, string, error) {
 	return v, name, err
 }
 
+// above is the directory that a node is in.
+func (sp *space) above(id cloud.UUID) (*dir, error) {
+	sp.moving.RLock()
+	defer sp.moving.RUnlock()
+	parent, _, err := sp.readLink(id)
+	if err != nil {
+		return nil, err
+	}
+	return sp.fetch(parent, 0)
+}
+
 // resolve reads a node by id, with all that belongs to it.
 func (sp *space) resolve(id cloud.NodeID) (*cloud.Node, error) {
 	if file, key, ok := cloud.SplitVersion(id); ok {
@@ -377,12 +388,10 @@ func (sp *space) ancestors(id cloud.NodeID) ([]cloud.NodeID, error) {
 	}
 	d := sp.known(u)
 	if d == nil {
-		v, _, err := sp.find(u)
-		if err != nil {
+		// The link says enough; it goes with the node.
+		if d, err = sp.above(u); err != nil {
 			return nil, err
 		}
-		v.dir.Close()
-		d = v.d
 		chain = append(chain, d.node)
 	}
 	sp.mu.Lock()

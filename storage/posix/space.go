@@ -311,7 +311,7 @@ func (s *Store) Space(_ context.Context, id cloud.SpaceID) (*cloud.Space, error)
 }
 
 func (sp *space) copy() (*cloud.Space, error) {
-	root, err := sp.dirNodeFull(sp.root)
+	root, err := sp.describe(sp.root)
 	if err != nil {
 		return nil, err
 	}
