@@ -82,7 +82,7 @@ func (v *userList) Run(ctx context.Context, c *console) error {
 	return withUsers(c, func(d *builtin.Directory) error {
 		if v.JSON {
 			enc := json.NewEncoder(c.out)
-			for u, err := range d.Users(ctx) {
+			for u, err := range d.Users(ctx, "") {
 				if err = errors.Join(err, enc.Encode(u)); err != nil {
 					return err
 				}
@@ -95,7 +95,7 @@ func (v *userList) Run(ctx context.Context, c *console) error {
 		}
 		tw := tabwriter.NewWriter(c.out, 0, 8, 2, ' ', 0)
 		fmt.Fprintln(tw, "NAME\tDISPLAY NAME\tMAIL\tROLE\tID\t")
-		for u, err := range d.Users(ctx) {
+		for u, err := range d.Users(ctx, "") {
 			if err != nil {
 				return err
 			}

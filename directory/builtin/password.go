@@ -53,7 +53,7 @@ func (d *Directory) Verify(ctx context.Context, name, password string) (*cloud.U
 		return nil, cloud.E("builtin.Verify", cloud.Ref{}, wrong)
 	}
 	d.seen.add(name, password, a)
-	return a.user(), nil
+	return d.copied(a), nil
 }
 
 // Recall is Verify for a password that was right a moment ago: it answers at
@@ -68,7 +68,7 @@ func (d *Directory) Recall(name, password string) *cloud.User {
 	if d.byID[a.ID] != a { // changed or removed since
 		return nil
 	}
-	return a.user()
+	return d.user(a)
 }
 
 // hash makes the PHC form of a password; it takes the place of a check.
