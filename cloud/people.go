@@ -157,6 +157,6 @@ type Profiles interface {
 	Document(ctx context.Context, of UserID, name string) ([]byte, error)
 	// SetDocument replaces one; an empty body removes it.
 	SetDocument(ctx context.Context, of UserID, name string, body []byte) error
-	// Drop removes all documents of a user; none are no error.
-	Drop(ctx context.Context, of UserID) error
+	// DropDocuments removes all documents of a user; none are no error.
+	DropDocuments(ctx context.Context, of UserID) error
 }

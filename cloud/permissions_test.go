@@ -47,7 +47,7 @@ func TestMay(t *testing.T) {
 }
 
 func TestPrivileges(t *testing.T) {
-	counts := map[string]int{"admin": 31, "spaceadmin": 26, "user": 20, "user-light": 4}
+	counts := map[string]int{"admin": 31, "spaceadmin": 25, "user": 19, "user-light": 4}
 	ids := map[string]string{}
 	for _, r := range Roles() {
 		n := 0

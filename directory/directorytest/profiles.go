@@ -68,19 +68,19 @@ func dropped(t *testing.T, p cloud.Profiles) {
 		}
 	}
 	for range 2 { // the second time there is nothing left
-		if err := p.Drop(ctx, "a"); err != nil {
-			t.Errorf("Drop: got %v", err)
+		if err := p.DropDocuments(ctx, "a"); err != nil {
+			t.Errorf("DropDocuments: got %v", err)
 		}
 	}
 	for _, name := range []string{"photo", "choices"} {
 		if body, err := p.Document(ctx, "a", name); !errors.Is(err, cloud.NotExist) {
-			t.Errorf("%s after Drop: got %q, %v; want NotExist", name, body, err)
+			t.Errorf("%s after DropDocumentsDocuments: got %q, %v; want NotExist", name, body, err)
 		}
 		if _, err := p.Document(ctx, "b", name); err != nil {
-			t.Errorf("%s of another user after Drop: got %v", name, err)
+			t.Errorf("%s of another user after DropDocumentsDocuments: got %v", name, err)
 		}
 	}
 	if err := p.SetDocument(ctx, "a", "photo", []byte("y")); err != nil {
-		t.Errorf("SetDocument after Drop: got %v", err)
+		t.Errorf("SetDocument after DropDocumentsDocuments: got %v", err)
 	}
 }

@@ -279,7 +279,7 @@ func (d *Directory) SetDocument(_ context.Context, of cloud.UserID, name string,
 	return nil
 }
 
-func (d *Directory) Drop(_ context.Context, of cloud.UserID) error {
+func (d *Directory) DropDocuments(_ context.Context, of cloud.UserID) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.documents, of)

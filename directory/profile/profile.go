@@ -113,8 +113,8 @@ func (p *Profiles) set(of cloud.UserID, name string, body []byte) error {
 	return p.sync(folder)
 }
 
-// Drop removes the folder of a user.
-func (p *Profiles) Drop(ctx context.Context, of cloud.UserID) error {
+// DropDocuments removes the folder of a user.
+func (p *Profiles) DropDocuments(ctx context.Context, of cloud.UserID) error {
 	folder, _, err := place(of, "all")
 	if err == nil {
 		p.mu.Lock()
@@ -123,7 +123,7 @@ func (p *Profiles) Drop(ctx context.Context, of cloud.UserID) error {
 			err = p.sync(".")
 		}
 	}
-	return cloud.E("profile.Drop", cloud.Ref{}, err)
+	return cloud.E("profile.DropDocuments", cloud.Ref{}, err)
 }
 
 // sync makes what happened in a folder durable.
