@@ -34,7 +34,7 @@ type System struct {
 	Uploads   cloud.Uploads
 
 	// What the protocols serve; nil: not running.
-	DAV, TUS, Graph, OCS, Wellknown http.Handler
+	DAV, TUS, Graph, OCS, IDP, Webfinger, Wellknown http.Handler
 
 	adminPassword string         // see Started
 	closers       []func() error // in the order of starting
@@ -88,6 +88,9 @@ func Run(ctx context.Context, cfg *config.Config, log *slog.Logger, ready func(S
 	}
 	if err := Build(ctx, s, modules(), append(want, "auth")...); err != nil { // no front without auth
 		return err
+	}
+	if len(s.Auth.Challenges()) == 0 {
+		log.Warn("nobody can sign in: every way to is switched off (PROXY_ENABLE_BASIC_AUTH, OC_EXCLUDE_RUN_SERVICES)")
 	}
 	f, err := newFront(s, routes(s), m)
 	if err != nil {

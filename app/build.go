@@ -109,7 +109,7 @@ var services = map[string][]string{
 	"graph":              {"graph"},
 	"groups":             {"users"},
 	"idm":                {"users"},
-	"idp":                nil,
+	"idp":                {"idp"},
 	"invitations":        nil,
 	"nats":               nil,
 	"notifications":      nil,
@@ -132,7 +132,7 @@ var services = map[string][]string{
 	"users":              {"users"},
 	"web":                {"wellknown"},
 	"webdav":             {"dav"},
-	"webfinger":          nil,
+	"webfinger":          {"webfinger"},
 }
 
 // Services are the names that Modules knows, sorted.

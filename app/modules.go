@@ -7,8 +7,11 @@ import (
 	"opencloud/api/graph"
 	"opencloud/api/ocs"
 	"opencloud/api/tus"
+	"opencloud/api/webfinger"
 	"opencloud/api/wellknown"
 	"opencloud/auth"
+	"opencloud/auth/bearer"
+	"opencloud/auth/idp"
 	"opencloud/core"
 	"opencloud/directory/builtin"
 	"opencloud/storage/posix"
@@ -19,6 +22,8 @@ func modules() []Module {
 	return []Module{
 		{"users", nil, startUsers},
 		{"auth", []string{"users"}, startAuth},
+		{"idp", []string{"users", "auth"}, startIDP},
+		{"webfinger", []string{"auth"}, startWebfinger},
 		{"storage", nil, startStorage},
 		{"files", []string{"storage"}, startFiles},
 		{"dav", []string{"files", "auth"}, startDAV},
@@ -46,9 +51,27 @@ func startUsers(ctx context.Context, s *System) error {
 
 func startAuth(_ context.Context, s *System) error {
 	s.Auth = auth.New(s.Directory, s.Config.Auth)
-	if len(s.Auth.Challenges()) == 0 {
-		s.Log.Warn("nobody can sign in: every way to is switched off (PROXY_ENABLE_BASIC_AUTH)")
+	return nil
+}
+
+func startIDP(_ context.Context, s *System) error {
+	opts := s.Config.IDP.Options
+	opts.URL, opts.Product = s.Config.Site(), product
+	p, err := idp.Open(s.Config.IDP.Path, s.Directory, opts, s.Log)
+	if err != nil {
+		return err
 	}
+	s.closers = append(s.closers, p.Close)
+	s.Auth.Add(bearer.New(s.Directory, p))
+	s.Auth.NeedsMore(p.NeedsMore)
+	s.IDP = p.Handler(s.Auth.Guess)
+	return nil
+}
+
+func startWebfinger(_ context.Context, s *System) error {
+	opts := s.Config.Webfinger
+	opts.Issuer = s.Config.Site().String()
+	s.Webfinger = webfinger.New(opts)
 	return nil
 }
 

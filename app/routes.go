@@ -26,10 +26,13 @@ func routes(s *System) []Route {
 	tus := []string{http.MethodPost, http.MethodPatch}
 	all := []Route{
 		{"/", nil, s.Wellknown, true, httpx.WriteText},
+		{"/.well-known/openid-configuration", nil, s.IDP, true, httpx.WriteText},
+		{"/.well-known/webfinger", nil, s.Webfinger, true, httpx.WriteText},
 		{"/data/", nil, s.TUS, false, httpx.FailOData},
 		{"/dav/", tus, s.TUS, false, httpx.FailOData},
 		{"/dav/", nil, s.DAV, false, httpx.FailDAV},
 		{"/graph/", nil, s.Graph, false, httpx.FailOData},
+		{"/konnect/", nil, s.IDP, true, httpx.WriteText},
 		{"/ocs/", nil, s.OCS, false, httpx.FailOCS},
 		{"/ocs/v1.php/cloud/capabilities", nil, s.OCS, true, httpx.FailOCS},
 		{"/ocs/v1.php/config", nil, s.OCS, true, httpx.FailOCS},
@@ -37,6 +40,7 @@ func routes(s *System) []Route {
 		{"/ocs/v2.php/config", nil, s.OCS, true, httpx.FailOCS},
 		{"/remote.php/", tus, s.TUS, false, httpx.FailOData},
 		{"/remote.php/", nil, s.DAV, false, httpx.FailDAV},
+		{"/signin/", nil, s.IDP, true, httpx.WriteText},
 		{"/webdav/", tus, s.TUS, false, httpx.FailOData},
 		{"/webdav/", nil, s.DAV, false, httpx.FailDAV},
 	}

@@ -39,6 +39,7 @@ type Scheme interface {
 type Auth struct {
 	schemes []Scheme
 	guard   *guard
+	more    func(*cloud.User) bool
 }
 
 // New lists the schemes: best first, since clients take the first that they know.
@@ -48,6 +49,29 @@ func New(dir cloud.Directory, opts Options) *Auth {
 		a.schemes = append(a.schemes, basic.New(dir))
 	}
 	return a
+}
+
+// Add puts a scheme before the others. It must not be called any more once
+// requests come.
+func (a *Auth) Add(s Scheme) { a.schemes = append([]Scheme{s}, a.schemes...) }
+
+// NeedsMore sets who cannot come in with name and password alone. It must not
+// be called any more once requests come.
+func (a *Auth) NeedsMore(more func(*cloud.User) bool) { a.more = more }
+
+// Guess runs check, which tells whether what somebody sent from a remote
+// address (as in http.Request) gets them into an account, if another guess is
+// allowed: else Throttled. It is for doors that are no Scheme, such as a form.
+func (a *Auth) Guess(remote, account string, check func() (*cloud.User, error)) (*cloud.User, error) {
+	g := a.guard.guess(network(remote))
+	if err := g.at(basic.Account(account)); err != nil {
+		return nil, err
+	}
+	u, err := check()
+	if err == nil {
+		g.right()
+	}
+	return u, err
 }
 
 // Challenges are the values of WWW-Authenticate, best first.
@@ -105,6 +129,9 @@ func (a *Auth) verify(r *http.Request, s Scheme, credentials string) (*cloud.Use
 	u, err := s.Verify(r.Context(), credentials, guess.at)
 	if err == nil {
 		guess.right()
+	}
+	if _, alone := s.(*basic.Basic); alone && err == nil && a.more != nil && a.more(u) {
+		return nil, cloud.Refuse(cloud.Unauthorized, "This account needs more than a password: sign in with the browser.")
 	}
 	return u, err
 }

@@ -171,6 +171,49 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
+// A form and a header share the tries of an account.
+func TestGuessesAtOtherDoors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := fresh(5)
+		const from = "192.0.2.1:5"
+		guess := func(account string, err error) error {
+			_, got := a.Guess(from, account, func() (*cloud.User, error) { return &cloud.User{}, err })
+			return got
+		}
+		for i := range 10 {
+			if err := guess("ada", nil); err != nil {
+				t.Fatalf("right password %d: %v", i, err)
+			}
+		}
+		a = fresh(5)
+		for i := range 5 {
+			if err := guess("ADA", cloud.Unauthorized); cloud.KindOf(err) != cloud.Unauthorized {
+				t.Fatalf("guess %d: %v", i, err)
+			}
+		}
+		if err := guess("ada", nil); cloud.KindOf(err) != cloud.Throttled {
+			t.Errorf("guess 6: %v, want %v", err, cloud.Throttled)
+		}
+		if got := ask(a, false, from, "Magic ada open"); got.status != 429 {
+			t.Errorf("by header: %+v, want 429", got)
+		}
+		if err := guess("bob", nil); err != nil {
+			t.Errorf("another account: %v", err)
+		}
+	})
+}
+
+func TestAdd(t *testing.T) {
+	a := &Auth{guard: newGuard(5, time.Second)}
+	a.Add(magic{})
+	if got := a.Challenges(); len(got) != 1 || got[0] != magic.Challenge(magic{}) {
+		t.Errorf("challenges %q", got)
+	}
+	if got := ask(a, false, "192.0.2.1:5", "Magic ada open"); got.status != 200 {
+		t.Errorf("got %+v", got)
+	}
+}
+
 // However many others there are, one key has at most its tries, and a key
 // that is alone has all of them.
 func TestLimit(t *testing.T) {

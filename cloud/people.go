@@ -137,6 +137,9 @@ type People interface {
 	Home(ctx context.Context, of UserID) (*Space, error)
 }
 
+// MaxPhoto is how large a photo can be, in bytes.
+const MaxPhoto = 4 << 20
+
 // A UserChange alters a user. What is nil is left alone.
 type UserChange struct {
 	Name      *string

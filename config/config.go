@@ -18,7 +18,9 @@ import (
 	"opencloud/api/dav"
 	"opencloud/api/graph"
 	"opencloud/api/tus"
+	"opencloud/api/webfinger"
 	"opencloud/auth"
+	"opencloud/auth/idp"
 	"opencloud/cloud"
 	"opencloud/core"
 	"opencloud/directory/builtin"
@@ -39,16 +41,18 @@ type Config struct {
 
 	Notify string `yaml:"notify_socket" env:"NOTIFY_SOCKET" default:"" doc:"Socket of the service manager, which is told when the server is ready (sd_notify); systemd sets it."`
 
-	Log     Log           `yaml:"log"`
-	Proxy   Proxy         `yaml:"proxy"`
-	Debug   Debug         `yaml:"debug"`
-	Auth    auth.Options  `yaml:"auth"`
-	IDM     IDM           `yaml:"idm"`
-	Storage posix.Options `yaml:"storage_users" defaults:"root=$OC_BASE_DATA_PATH/storage/users"`
-	Core    core.Options  `yaml:"spaces"`
-	DAV     dav.Options   `yaml:"ocdav"`
-	Uploads tus.Options   `yaml:"uploads"`
-	Graph   graph.Options `yaml:"graph"`
+	Log       Log               `yaml:"log"`
+	Proxy     Proxy             `yaml:"proxy"`
+	Debug     Debug             `yaml:"debug"`
+	Auth      auth.Options      `yaml:"auth"`
+	IDP       IDP               `yaml:"idp"`
+	IDM       IDM               `yaml:"idm"`
+	Storage   posix.Options     `yaml:"storage_users" defaults:"root=$OC_BASE_DATA_PATH/storage/users"`
+	Core      core.Options      `yaml:"spaces"`
+	DAV       dav.Options       `yaml:"ocdav"`
+	Uploads   tus.Options       `yaml:"uploads"`
+	Graph     graph.Options     `yaml:"graph"`
+	Webfinger webfinger.Options `yaml:"webfinger"`
 
 	dir     string
 	sources map[string]string // by key, of what is not a default
@@ -79,6 +83,13 @@ type Debug struct {
 	Addr  string `yaml:"addr" env:"PROXY_DEBUG_ADDR" default:"127.0.0.1:9205" doc:"Address of /healthz, /readyz and /metrics; empty is none."`
 	Token string `yaml:"token" env:"PROXY_DEBUG_TOKEN" default:"" secret:"true" doc:"Bearer token that /metrics and /debug/pprof ask for; empty is none."`
 	PProf bool   `yaml:"pprof" env:"PROXY_DEBUG_PPROF" default:"false" doc:"Serve /debug/pprof, too."`
+}
+
+// IDP is where people sign in.
+type IDP struct {
+	Path string `yaml:"path" env:"IDP_PATH" default:"$OC_BASE_DATA_PATH/storage/system/idp" doc:"Folder of the signing keys and of who is signed in."`
+
+	idp.Options
 }
 
 // IDM is the built-in directory of users.

@@ -19,11 +19,8 @@ const (
 	choiceDocument = "choices"
 )
 
-// Bounds on a photo.
-const (
-	MaxPhoto  = 4 << 20 // bytes
-	maxPixels = 4096    // in width and in height
-)
+// maxPixels bounds a photo in width and in height.
+const maxPixels = 4096
 
 func (p *People) Photo(ctx context.Context, of cloud.UserID) ([]byte, error) {
 	_, err := caller(ctx)
@@ -59,8 +56,8 @@ func (p *People) setPhoto(ctx context.Context, of cloud.UserID, photo []byte) er
 
 // checkPhoto looks at the head of a picture only; nothing here decodes it.
 func checkPhoto(photo []byte) error {
-	if len(photo) > MaxPhoto {
-		return cloud.Refuse(cloud.TooLarge, "The photo is too large: at most %d MiB.", MaxPhoto>>20)
+	if len(photo) > cloud.MaxPhoto {
+		return cloud.Refuse(cloud.TooLarge, "The photo is too large: at most %d MiB.", cloud.MaxPhoto>>20)
 	}
 	c, format, err := image.DecodeConfig(bytes.NewReader(photo))
 	switch {

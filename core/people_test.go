@@ -703,7 +703,7 @@ func TestPhotos(t *testing.T) {
 		"too wide":         {picture("png", maxPixels+1, 1), cloud.TooLarge},
 		"too high":         {picture("jpeg", 1, maxPixels+1), cloud.TooLarge},
 		"a bomb":           {bomb(), cloud.TooLarge},
-		"too many bytes":   {append(picture("png", 8, 8), make([]byte, MaxPhoto)...), cloud.TooLarge},
+		"too many bytes":   {append(picture("png", 8, 8), make([]byte, cloud.MaxPhoto)...), cloud.TooLarge},
 		"a head of a JPEG": {[]byte("\xff\xd8\xff"), cloud.Invalid},
 	} {
 		w.is(what, w.SetPhoto(ctx, id, c.photo), c.want)

@@ -47,18 +47,23 @@ func (b *Basic) Verify(ctx context.Context, credentials string, try func(account
 		}
 		return nil, cloud.Refuse(cloud.Unauthorized, "The Authorization header is malformed.")
 	}
+	if password == "" {
+		// Nobody's, and no guess: OAuth clients without a secret name
+		// themselves like this.
+		return nil, cloud.Unauthorized
+	}
 	if u := b.recall(name, password); u != nil {
 		return u, nil
 	}
-	if err := try(account(name)); err != nil {
+	if err := try(Account(name)); err != nil {
 		return nil, err
 	}
 	return b.dir.Verify(ctx, name, password)
 }
 
-// account is the same for all spellings that a directory takes for one name:
+// Account is the same for all spellings that a directory takes for one name:
 // of letters that have more than two forms, up and then down again.
-func account(name string) string { return strings.ToLower(strings.ToUpper(name)) }
+func Account(name string) string { return strings.ToLower(strings.ToUpper(name)) }
 
 func parse(credentials string) (name, password string, ok bool) {
 	if len(credentials) > maxCredentials {

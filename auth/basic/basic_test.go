@@ -35,7 +35,7 @@ func TestParse(t *testing.T) {
 func TestSpellings(t *testing.T) {
 	for r := rune(1); r <= unicode.MaxRune; r++ {
 		for o := unicode.SimpleFold(r); o != r; o = unicode.SimpleFold(o) {
-			if a, b := account(string(r)), account(string(o)); a != b {
+			if a, b := Account(string(r)), Account(string(o)); a != b {
 				t.Errorf("%q and %q are the same name, but count as %q and %q", r, o, a, b)
 			}
 		}

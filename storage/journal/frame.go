@@ -78,3 +78,8 @@ func decode(b []byte) (f frame, rest []byte, err error) {
 	f.Head, f.Redo, f.Body = parts[:head:head], parts[head:head+redo:head+redo], parts[head+redo:]
 	return f, b[size:], nil
 }
+
+// begun tells whether b begins like a frame with an epoch and a cursor.
+func begun(b []byte, epoch uint64, c cloud.Cursor) bool {
+	return len(b) >= headerSize && binary.LittleEndian.Uint64(b[8:]) == epoch && binary.LittleEndian.Uint64(b[16:]) == uint64(c)
+}

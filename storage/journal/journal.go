@@ -54,6 +54,8 @@ type Journal struct {
 	at    int64        // where the next batch goes in the current segment
 	epoch uint64       // of all entries since Start
 
+	torn bool
+
 	checking sync.Mutex // held by Checkpoint
 
 	mu       sync.Mutex // the rest; never held over a system call
@@ -204,12 +206,9 @@ func (j *Journal) Last() cloud.Cursor {
 	return j.applied
 }
 
-// Dirty tells whether a checkpoint would move anything.
-func (j *Journal) Dirty() bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.applied > j.mark.cursor
-}
+// Torn tells whether Open found an entry that was cut short. It was never
+// confirmed to anybody.
+func (j *Journal) Torn() bool { return j.torn }
 
 // Checkpoint lets flush bring to the disk whatever the entries that are done
 // have changed, and then forgets how to carry them out again. An error of

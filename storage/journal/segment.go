@@ -327,6 +327,7 @@ func (j *Journal) scan() error {
 			before := len(rest)
 			f, r, err := decode(rest)
 			if err != nil || f.epoch != j.mark.epoch || f.cursor != next {
+				j.torn = err != nil && begun(rest, j.mark.epoch, next)
 				break
 			}
 			rest = r

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"sync"
+	"time"
 
 	"opencloud/cloud"
 	"opencloud/storage"
@@ -13,15 +14,15 @@ import (
 )
 
 // What people do to the tree behind our back is seen when somebody looks, and
-// becomes a change like any other, with a record. Readers do it if nobody
-// holds the locks; otherwise they show what there is and leave it to the next.
+// becomes a change like any other, with a record. When a reader cannot get the
+// locks for that it shows what there is and leaves it to the next.
 
 // adopt makes a node of one entry.
-func (sp *space) adopt(v view, e entry) entry {
+func (sp *space) adopt(v view, e entry) (entry, error) {
 	for _, a := range sp.adoptAll(v, []entry{e}) {
-		return a
+		return a, nil
 	}
-	return e.provisional()
+	return e, fs.ErrNotExist
 }
 
 // provisional is what can be shown of an entry that could not be adopted.
@@ -46,25 +47,38 @@ type adoption struct {
 	from   *dir  // where it was, by a person's move
 }
 
+// patience is how often a reader tries to get the locks. It cannot wait for
+// them: it may be called by somebody who holds one, from Write.Check.
+const patience = 100
+
 // adoptAll makes nodes of entries of one directory and returns what they are
 // now. An entry that is gone is left out.
 func (sp *space) adoptAll(v view, es []entry) (all []entry) {
-	var moved []entry
-	rest := es
-	if sp.tree.TryRLock() {
-		if sp.current(v.d) {
-			all, rest, moved = sp.adoptShared(v, es)
+	for i := 0; len(es) > 0 && i < patience; i++ {
+		if i > 0 {
+			time.Sleep(time.Millisecond)
 		}
-		sp.tree.RUnlock()
-	}
-	for _, e := range moved {
-		if a, ok := sp.adoptMovedDir(v, e); ok {
-			all = append(all, a)
-		} else {
-			rest = append(rest, e)
+		var done, moved []entry
+		if sp.tree.TryRLock() {
+			current := sp.current(v.d)
+			if current {
+				done, es, moved = sp.adoptShared(v, es)
+			}
+			sp.tree.RUnlock()
+			if !current {
+				break
+			}
+		}
+		all = append(all, done...)
+		for _, e := range moved {
+			if a, ok := sp.adoptMovedDir(v, e); ok {
+				all = append(all, a)
+			} else {
+				es = append(es, e)
+			}
 		}
 	}
-	for _, e := range rest {
+	for _, e := range es {
 		all = append(all, e.provisional())
 	}
 	return all
@@ -374,18 +388,17 @@ func (sp *space) adoptMovedDir(v view, e entry) (entry, bool) {
 		return e, false
 	}
 	size := e.attr.size
-	d := sp.known(id)
-	if d != nil {
-		sp.mu.Lock()
+	loop := false
+	sp.mu.Lock()
+	if d := sp.dirs[id]; d != nil {
 		size = d.size
-		loop := v.d.below(d)
-		sp.mu.Unlock()
-		if loop { // the memory is behind by more than this
-			sp.mu.Lock()
+		if loop = v.d.below(d); loop { // the memory is behind by more than this
 			sp.forget(d)
-			sp.mu.Unlock()
-			return e, false
 		}
+	}
+	sp.mu.Unlock()
+	if loop {
+		return e, false
 	}
 	e.attr.place, e.attr.size = placeOf(e.at.parent, e.at.name), size
 	n, err := v.node(&e)
@@ -408,10 +421,10 @@ func (sp *space) adoptMovedDir(v view, e entry) (entry, bool) {
 			if err := sp.setLink(id, v.d.id, e.at.name); err != nil {
 				return err
 			}
-			if d != nil {
-				sp.mu.Lock()
+			sp.mu.Lock()
+			defer sp.mu.Unlock()
+			if d := sp.dirs[id]; d != nil {
 				sp.rehang(d, v.d, e.at.name, "")
-				sp.mu.Unlock()
 			}
 			return nil
 		},
@@ -433,6 +446,9 @@ func (sp *space) adoptMovedDir(v view, e entry) (entry, bool) {
 // rehang moves a directory in memory. The caller holds mu and moving, or is
 // the only one who changes things.
 func (sp *space) rehang(d, to *dir, name, title string) {
+	if d.parent == nil {
+		return // forgotten just now, because a person has put another there
+	}
 	if d.parent.children[d.name] == d {
 		delete(d.parent.children, d.name)
 	}
@@ -456,9 +472,9 @@ type pending struct {
 }
 
 type job struct {
-	sp *space
-	id cloud.UUID
-	do func(*space, cloud.UUID) error
+	what string
+	id   string // of what
+	do   func() error
 }
 
 // maxPending bounds the queue. What does not fit is found again by whoever
@@ -467,15 +483,17 @@ const maxPending = 16 << 10
 
 // adoptSoon takes in everything below a directory, in the background.
 func (s *Store) adoptSoon(sp *space, id cloud.UUID) {
-	s.soon(job{sp, id, func(sp *space, id cloud.UUID) error { return sp.takeIn(s.life, id, nil) }})
+	s.soon(job{"taking in a folder", id.String(), func() error { return sp.takeIn(s.life, id, nil) }})
 }
 
 // sumSoon computes a file's sums in the background.
-func (s *Store) sumSoon(sp *space, id cloud.UUID) { s.soon(job{sp, id, (*space).sum}) }
+func (s *Store) sumSoon(sp *space, id cloud.UUID) {
+	s.soon(job{"computing checksums", id.String(), func() error { return sp.sum(id) }})
+}
 
 // sweepSoon removes what was dropped of a space, in the background.
 func (s *Store) sweepSoon(sp *space) {
-	s.soon(job{sp, noID, func(sp *space, _ cloud.UUID) error { return sp.sweep() }})
+	s.soon(job{"removing what was dropped", string(sp.id), sp.sweep})
 }
 
 func (s *Store) soon(j job) {
@@ -517,8 +535,8 @@ func (s *Store) workOff() {
 		j := q.jobs[0]
 		q.jobs = q.jobs[1:]
 		q.mu.Unlock()
-		if err := j.do(j.sp, j.id); err != nil && !missing(err) && !errors.Is(err, context.Canceled) {
-			s.log.Warn("background work failed", "space", j.sp.id, "node", nodeID(j.id), "err", err)
+		if err := j.do(); err != nil && !missing(err) && !errors.Is(err, context.Canceled) {
+			s.log.Warn("background work failed", "what", j.what, "of", j.id, "err", err)
 		}
 	}
 }

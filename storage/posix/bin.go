@@ -111,7 +111,7 @@ func (sp *space) writeBinInfo(id cloud.UUID, bin *cloud.Bin) error {
 		return err
 	}
 	defer d.Close()
-	return sp.replace(d, infoName(id), encodeBin(bin))
+	return sp.replace(d, infoName(id), encodeBin(bin), false)
 }
 
 func (sp *space) removeBinInfo(id cloud.UUID) error {

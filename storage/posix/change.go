@@ -21,6 +21,9 @@ func (s *Store) MakeDir(ctx context.Context, space cloud.SpaceID, dir cloud.Node
 	sp, err := s.space(space)
 	var n *cloud.Node
 	if err == nil {
+		err = s.room(0)
+	}
+	if err == nil {
 		n, err = sp.makeDir(ctx, dir, name)
 	}
 	return n, cloud.E("posix.MakeDir", cloud.Ref{Space: space, Node: dir, Path: name}, err)
@@ -314,8 +317,8 @@ func (sp *space) moveHeld(ctx context.Context, id, to cloud.UUID, name string) (
 		err := sp.relocate(&e, &moved, label, func() {
 			if self != nil {
 				sp.mu.Lock()
+				defer sp.mu.Unlock()
 				sp.rehang(self, target.d, name, title)
-				sp.mu.Unlock()
 			}
 		})
 		if err != nil && c.redo.Bin != nil {
@@ -568,6 +571,11 @@ func (sp *space) edited(ctx context.Context, n *cloud.Node, id cloud.UUID, fn fu
 	n.MTime = n.MTime.UTC().Round(0)
 	has = take(n)
 	what := has.changed(had)
+	if what&has.traits() != 0 { // something is set, not only taken away
+		if err := sp.store.room(0); err != nil {
+			return nil, nil, false, err
+		}
+	}
 	dated = !n.MTime.Equal(mtime)
 	n.Traits = has.traits()
 	c = &change{sp: sp}
@@ -588,7 +596,9 @@ func (sp *space) edited(ctx context.Context, n *cloud.Node, id cloud.UUID, fn fu
 				c.redo.Rare = has.edit(what)
 			}
 		default:
-			c.more = append(c.more, part{record: sp.record(ctx, k.kind, n)})
+			more := sp.record(ctx, k.kind, n)
+			more.At = c.record.At // it is one change
+			c.more = append(c.more, part{record: more})
 		}
 	}
 	if c.record.Kind == "" {

@@ -182,21 +182,26 @@ func (sp *space) heal(d *dir, before cloud.Cursor, sum int64) {
 	if sp.gone || !wrong() {
 		return
 	}
+	if err := sp.resize(d, sum); err != nil {
+		sp.store.log.Warn("cannot correct the size of a folder", "space", sp.id, "node", d.node, "err", err)
+	}
+}
+
+// resize corrects the size of a directory. The caller holds tree alone.
+func (sp *space) resize(d *dir, size int64) error {
 	sp.mu.Lock()
-	delta := sum - d.size
+	delta := size - d.size
 	n := sp.dirNode(d)
 	sp.mu.Unlock()
-	n.Size = sum
+	n.Size = size
 	r := sp.record(context.Background(), cloud.Edited, n)
-	if err := sp.store.commit(&change{sp: sp, record: r,
+	return sp.store.commit(&change{sp: sp, record: r,
 		apply: func(cloud.Cursor) error { return nil },
 		done: func(c cloud.Cursor) {
 			sp.mu.Lock()
 			defer sp.mu.Unlock()
 			sp.bump(d, c, r.At, delta)
-		}}); err != nil {
-		sp.store.log.Warn("cannot correct the size of a folder", "space", sp.id, "node", d.node, "err", err)
-	}
+		}})
 }
 
 func (s *Store) Having(ctx context.Context, space cloud.SpaceID, t cloud.Traits) iter.Seq2[*cloud.Node, error] {

@@ -118,7 +118,7 @@ func (m inSidecar) set(at spot, a attr) error {
 	}
 	defer d.Close()
 	var b [fileAttrSize]byte
-	return at.sp.replace(d, at.name, a.encode(b[:]))
+	return at.sp.replace(d, at.name, a.encode(b[:]), false)
 }
 
 func (inSidecar) begin(*os.File, attr) error            { return nil }

@@ -60,7 +60,7 @@ func (sp *space) look(v view, name string) (entry, error) {
 			return e, err
 		}
 		if i >= tries || !e.ok && sp.store.meta == (inXattr{}) {
-			return sp.adopt(v, e), nil
+			return sp.adopt(v, e)
 		}
 		yieldCPU()
 	}

@@ -88,7 +88,7 @@ type Store struct {
 	lock    *os.File
 	journal *journal.Journal
 	meta    meta
-	step    func(name string) // a test's eye on what goes on
+	step    func(name string) // see hooks
 
 	names [1024]sync.Mutex // by hash of space, directory and name
 	seed  maphash.Seed
@@ -118,18 +118,24 @@ type Store struct {
 // Open takes the storage at opts.Root, makes it when there is none, and
 // brings it in order after a crash. Unavailable when another process has it.
 func Open(ctx context.Context, opts Options, log *slog.Logger) (*Store, error) {
-	s, err := open(ctx, opts, log, nil)
+	s, err := open(ctx, opts, log, hooks{})
 	return s, cloud.E("posix.Open", cloud.Ref{Path: opts.Root}, err)
 }
 
-func open(ctx context.Context, opts Options, log *slog.Logger, step func(string)) (_ *Store, err error) {
+// hooks are for tests.
+type hooks struct {
+	step     func(name string) // called between the steps of everything that changes the disk
+	sidecars bool              // do as if the file system had no attributes
+}
+
+func open(ctx context.Context, opts Options, log *slog.Logger, h hooks) (_ *Store, err error) {
 	if opts.Root == "" {
 		return nil, cloud.Refuse(cloud.Invalid, "The folder for the storage is not set.")
 	}
 	if opts.Durability != Relaxed && opts.Durability != Strict && opts.Durability != "" {
 		return nil, cloud.Refuse(cloud.Invalid, "The durability is %q. It is strict or relaxed.", opts.Durability)
 	}
-	s := &Store{opts: opts, log: log, meta: inXattr{}, step: step, seed: maphash.MakeSeed(), spaces: map[cloud.SpaceID]*space{},
+	s := &Store{opts: opts, log: log, meta: inXattr{}, step: h.step, seed: maphash.MakeSeed(), spaces: map[cloud.SpaceID]*space{},
 		bound: opts.Directories}
 	s.life, s.end = context.WithCancel(context.Background())
 	if s.bound == 0 {
@@ -159,11 +165,11 @@ func open(ctx context.Context, opts Options, log *slog.Logger, step func(string)
 		return nil, err
 	}
 	defer private.Close()
-	ok, err := private.HasAttrs()
+	ok, err := s.disk.HasAttrs(".oc")
 	if err != nil {
 		return nil, err
 	}
-	if !ok {
+	if !ok || h.sidecars {
 		s.meta = inSidecar{}
 		log.Warn("the file system has no extended attributes: metadata is kept in files beside the tree, which is slower", "root", opts.Root)
 	}
@@ -189,8 +195,8 @@ func open(ctx context.Context, opts Options, log *slog.Logger, step func(string)
 	if err := s.journal.Start(); err != nil {
 		return nil, err
 	}
+	s.soon(job{"removing spaces that were dropped", opts.Root, s.sweep})
 	s.ready()
-	s.background(s.sweep)
 	return s, nil
 }
 
@@ -259,7 +265,7 @@ func (s *Store) readID(private disk.Dir) error {
 	return private.Sync(".")
 }
 
-// at calls the test's eye.
+// at tells a test what happens.
 func (s *Store) at(step string) {
 	if s.step != nil {
 		s.step(step)
@@ -344,9 +350,9 @@ func (s *Store) bringDown() error {
 	return nil
 }
 
-// Free is what the disk has left.
+// Free is what the disk has left for clients.
 func (s *Store) Free(context.Context) (int64, error) {
-	n, err := s.disk.Free()
+	n, err := s.free()
 	return n, cloud.E("posix.Free", cloud.Ref{}, err)
 }
 

@@ -37,6 +37,27 @@ func TestStore(t *testing.T) {
 	storagetest.Run(t, func(t *testing.T) cloud.Store { return openAt(t, t.TempDir()) })
 }
 
+// The same with attributes beside the tree.
+func TestSidecars(t *testing.T) {
+	open := func(t *testing.T, root string) cloud.Store {
+		s, err := open(ctx, options(root), quiet, hooks{sidecars: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return s
+	}
+	storagetest.Run(t, func(t *testing.T) cloud.Store { return open(t, quick(t)) })
+	storagetest.Reopen(t, func(t *testing.T) func() cloud.Store {
+		root := quick(t)
+		return func() cloud.Store { return open(t, root) }
+	})
+}
+
 func TestReopen(t *testing.T) {
 	storagetest.Reopen(t, func(t *testing.T) func() cloud.Store {
 		root := t.TempDir()

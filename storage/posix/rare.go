@@ -40,8 +40,32 @@ func (r *rare) traits() (t cloud.Traits) {
 	return t
 }
 
-// rareEdit says what becomes of the three: nothing where it is nil.
+// rareEdit says what becomes of the three: nothing where it is nil, and it
+// goes where it is null.
 type rareEdit [3]json.RawMessage
+
+// MarshalJSON tells nil from null, which an array would not.
+func (e *rareEdit) MarshalJSON() ([]byte, error) {
+	set := map[string]json.RawMessage{}
+	for i, b := range e {
+		if b != nil {
+			set[rareFolders[i]] = b
+		}
+	}
+	return json.Marshal(set)
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (e *rareEdit) UnmarshalJSON(b []byte) error {
+	var set map[string]json.RawMessage
+	if err := json.Unmarshal(b, &set); err != nil {
+		return err
+	}
+	for i, folder := range rareFolders {
+		e[i] = set[folder]
+	}
+	return nil
+}
 
 // edit sets the given traits to what r has.
 func (r *rare) edit(t cloud.Traits) *rareEdit {
@@ -80,7 +104,7 @@ func (sp *space) writeRare(id cloud.UUID, e *rareEdit) error {
 				err = nil
 			}
 		} else {
-			err = sp.replace(d, rareName(id), b)
+			err = sp.replace(d, rareName(id), b, false)
 		}
 		d.Close()
 		if err != nil {
@@ -125,9 +149,18 @@ func (r *rare) give(n *cloud.Node) {
 	n.Grants, n.Locks, n.Attrs = r.grants, r.locks, r.attrs
 }
 
-// take takes them out of a node, for keeps.
+// take takes them out of a node, for keeps. What is empty is nil.
 func take(n *cloud.Node) *rare {
-	r := &rare{slices.Clone(n.Grants), slices.Clone(n.Locks), maps.Clone(n.Attrs)}
+	r := &rare{}
+	if len(n.Grants) > 0 {
+		r.grants = slices.Clone(n.Grants)
+	}
+	if len(n.Locks) > 0 {
+		r.locks = slices.Clone(n.Locks)
+	}
+	if len(n.Attrs) > 0 {
+		r.attrs = maps.Clone(n.Attrs)
+	}
 	for i := range r.locks {
 		r.locks[i].Node, r.locks[i].Path = "", ""
 	}

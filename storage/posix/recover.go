@@ -85,7 +85,7 @@ const (
 // A versionFate is what is to become of a version.
 type versionFate struct {
 	source
-	state cloud.State
+	state *cloud.State // nil: that of the content before
 	gone  bool
 }
 
@@ -314,10 +314,7 @@ func (r *recovery) foldContent(f *fate, rec *cloud.Record, rd *redo) {
 	if rd.Keep != "" {
 		v := r.version(f.id, rd.Keep)
 		v.source = f.content
-		v.source.content = rd.Was
-		if f.state != nil {
-			v.state = *f.state
-		}
+		v.source.content, v.state = rd.Was, f.state
 	}
 	state := rd.State
 	f.state, f.dated = &state, false
@@ -359,7 +356,7 @@ func (r *recovery) foldVersion(rec *cloud.Record, rd *redo) error {
 		return fmt.Errorf("the version %q: %w", rec.Node, fs.ErrNotExist)
 	}
 	v := r.version(u, key)
-	*v = versionFate{source: sourceOf(rec, rd), state: rd.State}
+	*v = versionFate{source: sourceOf(rec, rd), state: &rd.State}
 	if rd.Upload != "" {
 		r.uploads[rd.Upload] = nil
 	}

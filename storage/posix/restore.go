@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"opencloud/cloud"
 	"opencloud/storage/posix/disk"
@@ -213,8 +214,9 @@ func (r *recovery) whole(at spot, src source) (bool, error) {
 		return false, ignoreMissing(err)
 	}
 	if src.kind != fromJournal {
-		// It was on the disk before the journal spoke of it.
-		return e.info.MTime.Equal(src.MTime), nil
+		// It was on the disk before the journal spoke of it; its time may have
+		// been set since.
+		return e.info.MTime.Equal(src.MTime) || e.ok && e.attr.print == printOf(e.info) && e.attr.sums.Known && e.attr.sums == src.Sums, nil
 	}
 	f, err := at.dir.Open(at.name, false)
 	if err != nil {
@@ -302,10 +304,15 @@ func (r *recovery) restoreVersion(id cloud.UUID, key string, v *versionFate) err
 	}
 	defer d.Close()
 	at := spot{r.sp, d, id, key}
-	if ok, err := r.whole(at, v.source); ok || err != nil {
+	if ok, err := r.whole(at, v.source); err != nil {
 		return err
+	} else if ok {
+		return r.finishVersion(at, v)
 	}
-	a := attr{id: id, state: v.state}
+	a := attr{id: id}
+	if v.state != nil {
+		a.state = *v.state
+	}
 	if v.kind == fromFile {
 		// It may stand in its place already, and that is where it belongs if
 		// it is the content still.
@@ -336,8 +343,10 @@ func (r *recovery) linkVersion(id cloud.UUID, key string, to spot, v *versionFat
 			if err := ignoreMissing(to.dir.Remove(key)); err != nil {
 				return err
 			}
-			_, err := r.sp.keep(view{spot: at}, at.name, id, key)
-			return err
+			if _, err := r.sp.keep(view{spot: at}, at.name, id, key); err != nil {
+				return err
+			}
+			return r.finishVersion(to, v)
 		}
 	}
 	if v.kind == fromPerson {
@@ -345,6 +354,44 @@ func (r *recovery) linkVersion(id cloud.UUID, key string, to spot, v *versionFat
 	}
 	r.s.log.Error("an earlier version of a file is lost", "space", r.id, "node", nodeID(id), "version", key)
 	return nil
+}
+
+// finishVersion gives a version that has its content its time and its state.
+func (r *recovery) finishVersion(at spot, v *versionFate) error {
+	e, err := r.sp.entry(at)
+	if err != nil || !e.ok {
+		return err
+	}
+	a := e.attr
+	if v.state != nil {
+		a.state = *v.state
+	}
+	if !a.sums.Known {
+		a.sums = v.Sums
+	}
+	if !e.info.MTime.Equal(v.MTime) {
+		if e.info, err = r.date(at, v.MTime); err != nil {
+			return err
+		}
+	}
+	a.print = printOf(e.info)
+	if a == e.attr {
+		return nil
+	}
+	return r.s.meta.set(at, a)
+}
+
+// date gives a file its time and says what the file system made of it.
+func (r *recovery) date(at spot, t time.Time) (i disk.Info, err error) {
+	f, err := at.dir.Open(at.name, false)
+	if err != nil {
+		return i, err
+	}
+	defer f.Close()
+	if err := disk.SetMTime(f, t); err != nil {
+		return i, err
+	}
+	return r.s.disk.StatFile(f)
 }
 
 // setAside takes what is in the wrong place out of the way.
@@ -633,15 +680,7 @@ func (r *recovery) finish(f *fate, at spot, a attr) error {
 			a.sums, settled = f.content.Sums, true
 		}
 		if settled && !e.info.MTime.Equal(want) {
-			file, err := at.dir.Open(at.name, false)
-			if err != nil {
-				return err
-			}
-			defer file.Close()
-			if err := disk.SetMTime(file, want); err != nil {
-				return err
-			}
-			if e.info, err = r.s.disk.StatFile(file); err != nil {
+			if e.info, err = r.date(at, want); err != nil {
 				return err
 			}
 			a.print = printOf(e.info)
@@ -682,18 +721,7 @@ func (r *recovery) dropAll() error {
 			continue
 		}
 		if p, ok := r.found[f.id]; ok {
-			at, err := r.open(p)
-			if err != nil {
-				return err
-			}
-			if f.dir {
-				err = r.sp.throwAway(at, f.id)
-				r.s.sweepSoon(r.sp)
-			} else {
-				err = errors.Join(at.dir.Remove(at.name), r.s.meta.gone(at))
-			}
-			at.dir.Close()
-			if err != nil {
+			if err := ignoreMissing(r.drop(f, p)); err != nil {
 				return err
 			}
 			delete(r.found, f.id)
@@ -703,6 +731,23 @@ func (r *recovery) dropAll() error {
 		}
 	}
 	return nil
+}
+
+// drop ends one node. What it was in may have gone before.
+func (r *recovery) drop(f *fate, p placing) error {
+	at, err := r.open(p)
+	if err != nil {
+		return err
+	}
+	defer at.dir.Close()
+	if f.dir {
+		r.s.sweepSoon(r.sp)
+		return r.sp.throwAway(at, f.id)
+	}
+	if err := at.dir.Remove(at.name); err != nil {
+		return err
+	}
+	return r.s.meta.gone(at)
 }
 
 func (r *recovery) restoreUploads() error {

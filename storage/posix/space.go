@@ -35,6 +35,7 @@ type space struct {
 	dirs    map[cloud.UUID]*dir
 	dirty   []*dir
 	uploads map[cloud.UploadID]*upload
+	staged  map[string]bool // in tmp, in use
 }
 
 // spaceFile is what space.json holds.
@@ -79,7 +80,7 @@ func (s *Store) space(id cloud.SpaceID) (*space, error) {
 
 func (s *Store) newSpace(id cloud.SpaceID, path string) *space {
 	uid, _ := cloud.ParseUUID(string(id.Root()))
-	sp := &space{store: s, id: id, path: path, dirs: map[cloud.UUID]*dir{}, uploads: map[cloud.UploadID]*upload{}}
+	sp := &space{store: s, id: id, path: path, dirs: map[cloud.UUID]*dir{}, uploads: map[cloud.UploadID]*upload{}, staged: map[string]bool{}}
 	sp.root = &dir{id: uid, node: nodeID(uid)}
 	sp.bin = &dir{id: binID, node: cloud.TrashID}
 	sp.dirs[uid], sp.dirs[binID] = sp.root, sp.bin
@@ -195,15 +196,16 @@ func (s *Store) makeDirs(base, path string) (disk.Dir, error) {
 // tmpName is a name for something that has no place yet.
 func tmpName() string { return cloud.NewUUID().String() }
 
-// replace puts b into a file of one of our own folders, in one step.
-func (sp *space) replace(d disk.Dir, name string, b []byte) error {
+// replace puts b into a file of one of our own folders, in one step. Without
+// sync the file may be anything after a power failure.
+func (sp *space) replace(d disk.Dir, name string, b []byte, sync bool) error {
 	tmp, err := sp.inner("tmp", true)
 	if err != nil {
 		return err
 	}
 	defer tmp.Close()
 	t := tmpName()
-	if err := writeFile(tmp, t, b, false); err != nil {
+	if err := writeFile(tmp, t, b, sync); err != nil {
 		return err
 	}
 	if err := tmp.Rename(t, d, name, true); err != nil {
@@ -382,7 +384,9 @@ func (sp *space) writeSpaceFile(file spaceFile) error {
 		return err
 	}
 	defer private.Close()
-	return sp.replace(private, "space.json", b)
+	// It alone says that there is a space at all, and recovery reads it
+	// before anything else: it must not be there without being whole.
+	return sp.replace(private, "space.json", b, true)
 }
 
 func (s *Store) makeSpace(ctx context.Context, want *cloud.Space) (*space, error) {
@@ -498,6 +502,6 @@ func (s *Store) DropSpace(ctx context.Context, id cloud.SpaceID) (err error) {
 	if err != nil {
 		return err
 	}
-	s.background(s.sweep)
+	s.soon(job{"removing a space that was dropped", string(id), s.sweep})
 	return nil
 }

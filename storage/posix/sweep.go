@@ -1,7 +1,6 @@
 package posix
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -44,11 +43,7 @@ func (sp *space) throwAway(at spot, id cloud.UUID) error {
 }
 
 // sweep removes the spaces that were dropped.
-func (s *Store) sweep() {
-	if err := s.removeAll(nil, ".oc/dropped"); err != nil && !errors.Is(err, context.Canceled) {
-		s.log.Warn("cannot remove a space that was dropped", "err", err)
-	}
-}
+func (s *Store) sweep() error { return s.removeAll(nil, ".oc/dropped") }
 
 // sweep removes the directories of a space that were dropped.
 func (sp *space) sweep() error { return sp.store.removeAll(sp, sp.path+"/.oc/dropped") }

@@ -58,6 +58,9 @@ func (s *Store) SetUpload(ctx context.Context, u *cloud.Upload) (err error) {
 		return cloud.Refuse(cloud.Invalid, "This cannot be the id of an upload.")
 	}
 	sp, err := s.space(u.Dir.Space)
+	if err == nil {
+		err = s.room(0)
+	}
 	if err != nil {
 		return err
 	}
@@ -87,7 +90,7 @@ func (sp *space) beginUpload(d disk.Dir, u *cloud.Upload) error {
 	if err != nil {
 		return err
 	}
-	if err := sp.replace(d, string(u.ID)+uploadSuffix, b); err != nil {
+	if err := sp.replace(d, string(u.ID)+uploadSuffix, b, false); err != nil {
 		return err
 	}
 	f, err := d.Create(string(u.ID))
@@ -219,6 +222,10 @@ func (s *Store) AppendUpload(_ context.Context, space cloud.SpaceID, id cloud.Up
 		return 0, err
 	}
 	defer f.Close()
+	if err := s.room(0); err != nil {
+		i, e := s.disk.StatFile(f)
+		return i.Size, errors.Join(err, e)
+	}
 	return sp.append(f, u, offset, body)
 }
 
@@ -284,6 +291,7 @@ func (sp *space) append(f *os.File, u *cloud.Upload, offset int64, body io.Reade
 		if end > offset && !errors.Is(rerr, errUploadTooLong) && !errors.Is(rerr, cloud.BadSum) {
 			err := f.Sync()
 			if err == nil {
+				sp.store.at("upload: synced")
 				return end, rerr
 			}
 			rerr = err // nobody can say now what is on the disk

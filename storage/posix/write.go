@@ -36,6 +36,7 @@ func (st *staged) drop() {
 		return
 	}
 	st.file.Close()
+	defer st.sp.staging(st.name, false)
 	if !st.done {
 		if err := st.dir.Remove(st.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			st.sp.store.log.Warn("cannot remove what came to nothing", "space", st.sp.id, "file", st.name, "err", err)
@@ -44,11 +45,25 @@ func (st *staged) drop() {
 	st.dir.Close()
 }
 
+// staging notes what in tmp is in use.
+func (sp *space) staging(name string, on bool) {
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	if on {
+		sp.staged[name] = true
+	} else {
+		delete(sp.staged, name)
+	}
+}
+
 // receive reads the body of a write.
 func (sp *space) receive(w *cloud.Write) (st *staged, err error) {
 	b := bounds{w.Size, w.Limit}
 	if b.limit > 0 && b.size > b.limit {
 		return nil, errTooLong
+	}
+	if err := sp.store.room(w.Size); err != nil {
+		return nil, err
 	}
 	body := w.Body
 	if body == nil {
@@ -80,7 +95,9 @@ func (sp *space) receive(w *cloud.Write) (st *staged, err error) {
 		return st, err
 	}
 	st.name = tmpName()
+	sp.staging(st.name, true)
 	if st.file, err = st.dir.Create(st.name); err != nil {
+		sp.staging(st.name, false)
 		st.dir.Close()
 		return st, err
 	}

@@ -106,8 +106,13 @@ func (d Dir) RemoveAttr(name string) error {
 	return wrapAttr("removexattr", name, unix.Fremovexattr(fd, attribute))
 }
 
-// HasAttrs tells whether the file system takes attributes.
-func (d Dir) HasAttrs() (bool, error) {
+// HasAttrs tells whether the file system that a folder is on takes attributes.
+func (r *Root) HasAttrs(path string) (bool, error) {
+	d, err := r.Dir(path)
+	if err != nil {
+		return false, err
+	}
+	defer d.Close()
 	const probe = ".probe"
 	f, err := d.Create(probe)
 	if errors.Is(err, fs.ErrExist) {

@@ -9,6 +9,7 @@ package disk
 import (
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"strings"
 	"sync"
@@ -76,13 +77,18 @@ func (r *Root) Sync(path string) error {
 	return unix.Syncfs(d.fd)
 }
 
-// Free is how many bytes may still be written.
-func (r *Root) Free() (int64, error) {
+// Space is how many bytes the file system has, and how many may still be
+// written: plenty when it does not know its own size, as some in memory and
+// on the network do not.
+func (r *Root) Space() (size, free int64, err error) {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(r.dir.fd, &st); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return int64(st.Bavail) * st.Bsize, nil
+	if st.Blocks == 0 {
+		return math.MaxInt64, math.MaxInt64, nil
+	}
+	return int64(st.Blocks) * st.Bsize, int64(st.Bavail) * st.Bsize, nil
 }
 
 // A Dir is an open folder. It stays the same folder when it is moved.
