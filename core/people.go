@@ -173,7 +173,7 @@ func (p *People) addUser(ctx context.Context, u cloud.User, password string) (*c
 		return nil, err
 	}
 	u.ID = ""
-	if err := check(&u); err != nil {
+	if err := check(cloud.UserChange{Display: &u.Display, Mail: &u.Mail, Language: &u.Language}); err != nil {
 		return nil, err
 	}
 	if password != "" {
@@ -200,18 +200,22 @@ func mayGive(me *cloud.User, old, role string) error {
 	return nil
 }
 
-// check says what is wrong with a user, beyond what a directory would.
-func check(u *cloud.User) error {
-	if strings.TrimSpace(u.Display) == "" {
+// check says what is wrong with what is to be set, beyond what a directory
+// would. What was there before may stay.
+func check(c cloud.UserChange) error {
+	if c.Display != nil && strings.TrimSpace(*c.Display) == "" {
 		return cloud.Refuse(cloud.Invalid, "A user needs a display name.")
 	}
-	if u.Mail != "" {
-		name, host, ok := strings.Cut(u.Mail, "@")
-		if !ok || name == "" || host == "" || strings.ContainsAny(u.Mail, " <>,;") || strings.Contains(host, "@") {
-			return cloud.Refuse(cloud.Invalid, "%.80q is not a mail address.", u.Mail)
+	if c.Mail != nil && *c.Mail != "" {
+		name, host, ok := strings.Cut(*c.Mail, "@")
+		if !ok || name == "" || host == "" || strings.ContainsAny(*c.Mail, " <>,;") || strings.Contains(host, "@") {
+			return cloud.Refuse(cloud.Invalid, "%.80q is not a mail address.", *c.Mail)
 		}
 	}
-	return cloud.CheckLanguage(u.Language)
+	if c.Language != nil {
+		return cloud.CheckLanguage(*c.Language)
+	}
+	return nil
 }
 
 // about is what others know of a user.
@@ -257,10 +261,8 @@ func (p *People) changeUser(ctx context.Context, id cloud.UserID, c cloud.UserCh
 	if err := mayGive(me, old.Role, next.Role); err != nil {
 		return nil, err
 	}
-	if c.Display != nil || c.Mail != nil || c.Language != nil { // what was there before may stay
-		if err := check(&next); err != nil {
-			return nil, err
-		}
+	if err := check(c); err != nil {
+		return nil, err
 	}
 	if c.Password != nil {
 		if err := p.policy.Check(password, about(&next)...); err != nil {

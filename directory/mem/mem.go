@@ -29,11 +29,17 @@ var (
 	_ cloud.Profiles  = (*Directory)(nil)
 )
 
-func New() *Directory {
-	return &Directory{passwords: map[cloud.UserID]string{}, documents: map[cloud.UserID]map[string][]byte{}}
+// New has some users from the beginning, with ids that somebody chose and
+// without passwords.
+func New(users ...*cloud.User) *Directory {
+	d := &Directory{passwords: map[cloud.UserID]string{}, documents: map[cloud.UserID]map[string][]byte{}}
+	for _, u := range users {
+		d.users = append(d.users, *copied(*u))
+	}
+	return d
 }
 
-func (d *Directory) user(u cloud.User) *cloud.User {
+func copied(u cloud.User) *cloud.User {
 	u.Groups = slices.Clone(u.Groups)
 	return &u
 }
@@ -65,7 +71,7 @@ func (d *Directory) User(_ context.Context, by, value string) (*cloud.User, erro
 	if i < 0 {
 		return nil, cloud.NotExist
 	}
-	return d.user(d.users[i]), nil
+	return copied(d.users[i]), nil
 }
 
 // contains is regardless of case.
@@ -94,7 +100,7 @@ func (d *Directory) those(who func(*cloud.User) bool) iter.Seq2[*cloud.User, err
 		d.mu.Lock()
 		all := make([]*cloud.User, len(d.users))
 		for i, u := range d.users {
-			all[i] = d.user(u)
+			all[i] = copied(u)
 		}
 		d.mu.Unlock()
 		for _, u := range all {
@@ -132,7 +138,7 @@ func (d *Directory) SetUser(_ context.Context, u *cloud.User, password string) (
 	if password != "" {
 		d.passwords[set.ID] = password
 	}
-	return d.user(set), nil
+	return copied(set), nil
 }
 
 func (d *Directory) RemoveUser(_ context.Context, id cloud.UserID) error {
@@ -154,7 +160,7 @@ func (d *Directory) Verify(_ context.Context, name, password string) (*cloud.Use
 	if i < 0 || d.users[i].Disabled || password == "" || d.passwords[d.users[i].ID] != password {
 		return nil, cloud.Unauthorized
 	}
-	return d.user(d.users[i]), nil
+	return copied(d.users[i]), nil
 }
 
 // findGroup is where a group is, -1 if there is none. The caller holds mu.
