@@ -108,10 +108,10 @@ func Run(ctx context.Context, cfg *config.Config, log *slog.Logger, ready func(S
 	if dbg != nil {
 		dbg.ready(s.Store)
 	}
-	notify(cfg.Notify, "READY=1", log)
 	log.Info("ready", "url", cfg.URL, "listen", at.Front, "debug", at.Debug, "version", Version)
 	at.AdminPassword = s.adminPassword
 	ready(at)
+	notify(cfg.Notify, "READY=1", log)
 
 	select {
 	case err := <-served:
