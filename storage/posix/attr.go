@@ -110,8 +110,9 @@ func decodeAttr(b []byte) (a attr, ok bool) {
 
 // placeOf is the hash of where something stands.
 func placeOf(parent cloud.UUID, name string) uint16 {
-	h := crc32.Update(crc32.Checksum(parent[:], castagnoli), castagnoli, []byte(name))
-	return uint16(h ^ h>>16)
+	h := fnv(fnvBegin, parent[:])
+	h = fnv(h, name)
+	return uint16(h ^ h>>16 ^ h>>32 ^ h>>48)
 }
 
 // printOf is the hash of what changes when somebody writes to a file.
@@ -120,5 +121,17 @@ func printOf(i disk.Info) uint32 {
 	binary.LittleEndian.PutUint64(b[:], uint64(i.Size))
 	binary.LittleEndian.PutUint64(b[8:], uint64(i.MTime.Unix()))
 	binary.LittleEndian.PutUint32(b[16:], uint32(i.MTime.Nanosecond()))
-	return crc32.Checksum(b[:], castagnoli)
+	h := fnv(fnvBegin, b[:])
+	return uint32(h ^ h>>32)
+}
+
+const fnvBegin = 14695981039346656037
+
+// fnv is FNV-1a with 64 bits. hash/fnv would put its state on the heap, and
+// this is called for every file of a listing.
+func fnv[T string | []byte](h uint64, b T) uint64 {
+	for i := range len(b) {
+		h = (h ^ uint64(b[i])) * 1099511628211
+	}
+	return h
 }

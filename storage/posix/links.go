@@ -53,14 +53,10 @@ func parseLinkName(s string) (id cloud.UUID, ok bool) {
 }
 
 // readLink says where a node is, or was when it is no more: for an entry of
-// the bin the name is the one it had before. The caller holds moving.
+// the bin the name is the one it had before. Whether it is true has to be seen
+// there. The caller holds moving.
 func (sp *space) readLink(id cloud.UUID) (parent cloud.UUID, name string, err error) {
-	d, err := sp.inner("ids/"+shard(id), false)
-	if err != nil {
-		return noID, "", err
-	}
-	defer d.Close()
-	target, err := d.Readlink(linkName(id))
+	target, err := sp.store.disk.Readlink(sp.path + "/.oc/ids/" + shard(id) + "/" + linkName(id))
 	if err != nil {
 		return noID, "", err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
+	"strings"
 
 	"opencloud/cloud"
 	"opencloud/storage/posix/disk"
@@ -101,6 +102,7 @@ type listing struct {
 	ctx context.Context
 	view
 	yield   func(*cloud.Node, error) bool
+	path    []byte
 	n       int
 	sum     int64   // of the sizes
 	strange []entry // that are not as we left them
@@ -113,7 +115,10 @@ func (l *listing) add(b []byte, _ disk.Kind) error {
 			return err
 		}
 	}
-	name := string(b)
+	// The name is the end of the path: one string for both.
+	l.path = append(append(l.path[:0], l.ref...), '/')
+	path := string(append(l.path, b...))
+	name := path[len(path)-len(b):]
 	if l.d == l.sp.bin {
 		if _, ok := cloud.ParseUUID(name); !ok {
 			return nil
@@ -130,6 +135,7 @@ func (l *listing) add(b []byte, _ disk.Kind) error {
 	case err != nil:
 		return err
 	case e.settled():
+		e.path = strings.TrimPrefix(path, "/")
 		return l.give(&e)
 	}
 	if l.strange = append(l.strange, e); len(l.strange) < adoptAtOnce {

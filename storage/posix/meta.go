@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync"
 
 	"opencloud/cloud"
 	"opencloud/storage/posix/disk"
@@ -41,7 +42,8 @@ type meta interface {
 type inXattr struct{}
 
 func (inXattr) get(at spot) (attr, bool, error) {
-	var b [fileAttrSize]byte
+	b := attrBufs.Get().(*[fileAttrSize]byte)
+	defer attrBufs.Put(b)
 	n, err := at.dir.Attr(at.name, b[:])
 	if errors.Is(err, disk.ErrNoAttr) {
 		return attr{}, false, nil
@@ -71,6 +73,8 @@ func (inXattr) beginDir(d disk.Dir, name string, a attr) error {
 func (inXattr) arrive(spot, attr) error { return nil }
 func (inXattr) moved(_, _ spot) error   { return nil }
 func (inXattr) gone(spot) error         { return nil }
+
+var attrBufs = sync.Pool{New: func() any { return new([fileAttrSize]byte) }}
 
 // inSidecar keeps attributes in .oc/meta/<parent>/<name>. A file and its
 // attribute do not change in one step here, so a crash may part them: then

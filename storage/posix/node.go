@@ -20,7 +20,8 @@ type entry struct {
 	at   spot
 	info disk.Info
 	attr attr
-	ok   bool // it has an attribute that is whole
+	ok   bool   // it has an attribute that is whole
+	path string // as clients see it; empty: to be made of the directory's
 }
 
 // entry reads what stands at a spot; fs.ErrNotExist when nothing does.
@@ -68,7 +69,11 @@ func (sp *space) look(v view, name string) (entry, error) {
 
 // fileNode makes the node of a file.
 func (v view) fileNode(e *entry) *cloud.Node {
-	n := &cloud.Node{ID: nodeID(e.attr.id), Space: v.sp.id, Parent: v.d.node, Name: e.at.name, Path: cloud.Join(v.ref, e.at.name),
+	path := e.path
+	if path == "" {
+		path = cloud.Join(v.ref, e.at.name)
+	}
+	n := &cloud.Node{ID: nodeID(e.attr.id), Space: v.sp.id, Parent: v.d.node, Name: e.at.name, Path: path,
 		Size: e.info.Size, MTime: e.info.MTime, Sums: e.attr.sums, State: e.attr.state, Traits: e.attr.traits}
 	n.ETag = storage.FileETag(n.ID, n.Size, n.MTime, n.Sums)
 	return n
@@ -120,22 +125,24 @@ func (v view) full(e *entry) (*cloud.Node, error) {
 // dirNodeFull is the node of a directory in memory; fs.ErrNotExist when a
 // person has removed it.
 func (sp *space) dirNodeFull(d *dir) (*cloud.Node, error) {
-	v, err := func() (view, error) {
-		sp.moving.RLock()
-		defer sp.moving.RUnlock()
-		return sp.view(d)
-	}()
-	if errors.Is(err, fs.ErrNotExist) && d == sp.bin { // made when first used
-		v, err = view{spot: spot{sp: sp}, d: d}, nil
-	}
-	if err != nil {
+	sp.moving.RLock()
+	at, err := sp.at(d, "")
+	sp.moving.RUnlock()
+	switch {
+	case err == nil:
+		at.dir.Close()
+	case d != sp.bin || !errors.Is(err, fs.ErrNotExist): // the bin is made when first used
 		return nil, err
 	}
-	v.dir.Close()
+	return sp.describe(d)
+}
+
+// describe is the node of a directory in memory, with all that belongs to it.
+func (sp *space) describe(d *dir) (*cloud.Node, error) {
 	sp.mu.Lock()
-	n, r := sp.dirNode(d), d.rare
-	title := d.title
+	n, r, inBin := sp.dirNode(d), d.rare, d.title != ""
 	sp.mu.Unlock()
+	var err error
 	if r == nil && n.Traits != 0 {
 		if r, err = sp.readRare(d.id, n.Traits); err != nil {
 			return nil, err
@@ -149,12 +156,10 @@ func (sp *space) dirNodeFull(d *dir) (*cloud.Node, error) {
 	if r != nil {
 		r.give(n)
 	}
-	if title != "" {
-		if n.Bin, _, err = sp.binInfo(d.id); err != nil {
-			return nil, err
-		}
+	if inBin {
+		n.Bin, _, err = sp.binInfo(d.id)
 	}
-	return n, nil
+	return n, err
 }
 
 // find reads a node by id: the directory that it is in, and itself.
@@ -220,7 +225,7 @@ func (sp *space) resolve(id cloud.NodeID) (*cloud.Node, error) {
 	defer v.dir.Close()
 	if e.attr.dir {
 		if d, err := sp.dir(u); err == nil {
-			return sp.dirNodeFull(d)
+			return sp.describe(d)
 		}
 	}
 	return v.full(&e)
@@ -264,11 +269,10 @@ func (sp *space) lookup(from cloud.NodeID, path string) (*cloud.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !e.attr.dir {
-		return v.full(&e)
-	}
-	if d, err := sp.dir(e.attr.id); err == nil {
-		return sp.dirNodeFull(d)
+	if e.attr.dir {
+		if d, err := sp.dir(e.attr.id); err == nil {
+			return sp.describe(d)
+		}
 	}
 	return v.full(&e)
 }

@@ -45,7 +45,7 @@ func (d Dir) Attr(name string, buf []byte) (int, error) {
 	} else {
 		n, err = d.r.getxattrat(d.fd, name, buf)
 	}
-	return n, wrapAttr("getxattr", name, err)
+	return max(n, 0), wrapAttr("getxattr", name, err)
 }
 
 // scratch is where the kernel puts an attribute. It has to be on the heap:

@@ -7,6 +7,8 @@
 package disk
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"math"
@@ -321,14 +323,16 @@ func (d Dir) Symlink(target, name string) error {
 	return wrap("symlink", name, unix.Symlinkat(target, d.fd, name))
 }
 
-func (d Dir) Readlink(name string) (string, error) {
+// Readlink reads a link. It is the one call that may be led elsewhere by links
+// on the way: whoever uses it has to verify what it says.
+func (r *Root) Readlink(path string) (string, error) {
 	var b [512]byte
-	n, err := unix.Readlinkat(d.fd, name, b[:])
-	if err == unix.EINVAL {
+	n, err := unix.Readlinkat(r.dir.fd, path, b[:])
+	if err == unix.EINVAL || err == unix.ENOTDIR {
 		err = unix.ENOENT
 	}
 	if err != nil {
-		return "", wrap("readlink", name, err)
+		return "", wrap("readlink", path, err)
 	}
 	return string(b[:n]), nil
 }
@@ -373,22 +377,17 @@ func (d Dir) List(yield func(name []byte, kind Kind) error) error {
 			return nil
 		}
 		for b := buf[:n]; len(b) > 0; {
-			e := (*unix.Dirent)(unsafe.Pointer(&b[0]))
-			name := b[unsafe.Offsetof(e.Name):e.Reclen]
-			for i, c := range name {
-				if c == 0 {
-					name = name[:i]
-					break
-				}
-			}
-			kind := Irregular
-			switch e.Type {
+			// struct linux_dirent64: the inode and an offset, 8 bytes each,
+			// the length of the whole, the type, the name, 0.
+			size, kind := binary.NativeEndian.Uint16(b[16:]), Irregular
+			switch b[18] {
 			case unix.DT_REG:
 				kind = File
 			case unix.DT_DIR:
 				kind = Folder
 			}
-			b = b[e.Reclen:]
+			name, _, _ := bytes.Cut(b[19:size], []byte{0})
+			b = b[size:]
 			if string(name) == "." || string(name) == ".." {
 				continue
 			}

@@ -229,6 +229,11 @@ var Losses = []Loss{
 	{Keep: 0.7, Torn: 0.5, Sector: 4096},
 }
 
+// superblock is the beginning of the disk, which is never torn: a file system
+// has its superblock there, finds its journal by it, and has no choice but to
+// trust the disk to write it in one piece.
+const superblock = 4096
+
 func (l Loss) String() string {
 	if l.Torn == 0 {
 		return fmt.Sprintf("each unflushed write kept with p=%g", l.Keep)
@@ -255,13 +260,17 @@ func (r *Replay) Image(w io.WriterAt, loss Loss, rnd *rand.Rand) error {
 		if rnd.Float64() < loss.Torn {
 			sector = loss.Sector
 		}
-		for at := int64(0); at < e.n; at += sector {
-			if sector < e.n && rnd.Float64() >= loss.Keep {
-				continue
+		for at := int64(0); at < e.n; {
+			end := min(at+sector, e.n)
+			if e.off+at < superblock {
+				end = min(max(end, superblock-e.off), e.n)
 			}
-			if _, err := w.WriteAt(data[at:min(at+sector, e.n)], e.off+at); err != nil {
-				return err
+			if end-at == e.n || rnd.Float64() < loss.Keep {
+				if _, err := w.WriteAt(data[at:end], e.off+at); err != nil {
+					return err
+				}
 			}
+			at = end
 		}
 	}
 	return nil
