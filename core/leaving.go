@@ -8,13 +8,13 @@ import (
 	"opencloud/cloud"
 )
 
-// removeHome drops the personal space of a user who is disabled: makeHome asks
-// for that under the same lock, so it does not come back.
+// removeHome drops the personal space of a user who is disabled. makeHome asks
+// for that under the same lock, so once it is there or not it does not come.
 func (c *Core) removeHome(ctx context.Context, of cloud.UserID) error {
-	c.making.Lock() // who has come so far makes one still, which goes then
-	c.making.Unlock()
 	id := c.store.NewSpaceID(cloud.Personal, of)
+	c.making.Lock()
 	_, err := c.store.Space(ctx, id)
+	c.making.Unlock()
 	if err == nil {
 		err = c.dropSpace(ctx, id)
 	}

@@ -31,7 +31,7 @@ func town(b *testing.B) string {
 	first := []string{"Ada", "Alan", "Barbara", "Dennis", "Edsger", "Frances", "Grace", "Jean", "Ken", "Lynn", "Margaret", "Mary", "Tony"}
 	last := []string{"Allen", "Bartik", "Conway", "Dijkstra", "Hamilton", "Hoare", "Hopper", "Keller", "Liskov", "Lovelace", "Ritchie", "Thompson", "Turing"}
 	for i := range users {
-		a := account{User: cloud.User{
+		a := record{User: cloud.User{
 			ID: cloud.UserID(cloud.NewUUID().String()), Name: fmt.Sprint("user", i), GivenName: first[i%13], Surname: last[i/13%13],
 			Display: fmt.Sprintf("%s %s %d", first[i%13], last[i/13%13], i), Mail: fmt.Sprintf("user%d@example.org", i), Role: cloud.RoleUser, Made: time.Now(),
 		}, Password: hash}

@@ -10,6 +10,10 @@ package builtin
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
 	"iter"
 	"log/slog"
 	"os"
@@ -47,7 +51,8 @@ type Directory struct {
 	groupByID   map[cloud.GroupID]*group
 	groupByName map[string]*group // by fold
 
-	searched atomic.Pointer[texts] // as of the last search
+	haystack atomic.Pointer[haystack] // as of the last search
+	words    words
 
 	gate   chan struct{} // holds a token for each check under way
 	nobody string        // a hash that unknown names are checked against
@@ -65,7 +70,7 @@ func Open(path string, opts Options) (*Directory, error) {
 		opts.Checks = runtime.GOMAXPROCS(0)
 	}
 	d := &Directory{
-		root: path, opts: opts, log: opts.Log,
+		root: path, opts: opts, log: opts.Log, words: words{all: map[string]*string{}},
 		gate: make(chan struct{}, opts.Checks),
 		seen: newMemory(opts.Remember),
 	}
@@ -117,7 +122,7 @@ func (d *Directory) User(ctx context.Context, by, value string) (*cloud.User, er
 		return nil, cloud.Refuse(cloud.Invalid, "Users are found by id, name or mail, not by %q.", by)
 	}
 	if a == nil {
-		return nil, cloud.E("builtin.User", cloud.Ref{}, cloud.Refuse(cloud.NotExist, "There is no such user."))
+		return nil, cloud.E("builtin.User", cloud.Ref{}, noUser())
 	}
 	return d.user(a), nil
 }
@@ -129,7 +134,7 @@ func (d *Directory) Users(ctx context.Context, search string) iter.Seq2[*cloud.U
 			yield(nil, cloud.E("builtin.Users", cloud.Ref{}, err))
 			return
 		}
-		for a := range d.texts().find(fold(search)) {
+		for a := range d.search().find(fold(search)) {
 			if ctx.Err() != nil {
 				yield(nil, cloud.E("builtin.Users", cloud.Ref{}, ctx.Err()))
 				return
@@ -151,9 +156,9 @@ func (d *Directory) Empty() bool {
 // SetUser creates or changes a user. The mail, too, belongs to one user at
 // most: else Exist.
 func (d *Directory) SetUser(ctx context.Context, u *cloud.User, password string) (*cloud.User, error) {
-	a := &account{User: *u}
-	a.Groups = nil
-	if err := a.check(password); err != nil {
+	r := record{User: *u}
+	r.Groups = nil
+	if err := check(u, password); err != nil {
 		return nil, cloud.E("builtin.SetUser", cloud.Ref{}, err)
 	}
 	if password != "" {
@@ -161,34 +166,40 @@ func (d *Directory) SetUser(ctx context.Context, u *cloud.User, password string)
 		if err != nil {
 			return nil, cloud.E("builtin.SetUser", cloud.Ref{}, err)
 		}
-		a.Password = hash
+		r.Password = hash
 	}
-	err := d.locked(func() error {
+	var a *account
+	err := d.locked(func() (err error) {
 		d.mu.RLock()
-		old, sameName, sameMail := d.byID[a.ID], d.byName[fold(a.Name)], d.byMail[fold(a.Mail)]
+		old, sameName, sameMail := d.byID[r.ID], d.byName[fold(r.Name)], d.byMail[fold(r.Mail)]
 		d.mu.RUnlock()
 		switch {
-		case a.ID == "":
-			a.ID = cloud.UserID(cloud.NewUUID().String())
-			a.Made = time.Now().UTC().Truncate(time.Second)
-			if a.Role == "" {
-				a.Role = cloud.RoleUser
+		case r.ID == "":
+			r.ID = cloud.UserID(cloud.NewUUID().String())
+			r.Made = time.Now().UTC().Truncate(time.Second)
+			if r.Role == "" {
+				r.Role = cloud.RoleUser
 			}
 		case old == nil:
-			return cloud.Refuse(cloud.NotExist, "There is no such user.")
+			return noUser()
 		default:
-			a.Groups, a.Made = old.Groups, old.Made
+			was, err := d.record(old)
+			if err != nil {
+				return err
+			}
+			r.Groups, r.Made = was.Groups, was.Made
 			if password == "" {
-				a.Password = old.Password
+				r.Password = was.Password
 			}
 		}
-		if sameName != nil && sameName.ID != a.ID {
-			return cloud.Refuse(cloud.Exist, "The user name %q is already taken.", a.Name)
+		if sameName != nil && sameName.id() != r.ID {
+			return cloud.Refuse(cloud.Exist, "The user name %q is already taken.", r.Name)
 		}
-		if sameMail != nil && sameMail.ID != a.ID {
-			return cloud.Refuse(cloud.Exist, "The mail address %q already belongs to another user.", a.Mail)
+		if sameMail != nil && sameMail.id() != r.ID {
+			return cloud.Refuse(cloud.Exist, "The mail address %q already belongs to another user.", r.Mail)
 		}
-		return d.replace(old, a)
+		a, err = d.replace(old, &r)
+		return err
 	})
 	if err != nil {
 		return nil, cloud.E("builtin.SetUser", cloud.Ref{}, err)
@@ -196,19 +207,42 @@ func (d *Directory) SetUser(ctx context.Context, u *cloud.User, password string)
 	return d.copied(a), nil
 }
 
-// replace writes an account and puts it in the place of the old one, if any.
-func (d *Directory) replace(old, a *account) error {
-	return d.users.change(func() (err error) {
-		if a.file, err = d.users.write(string(a.ID), a); err != nil {
+func noUser() error { return cloud.Refuse(cloud.NotExist, "There is no such user.") }
+
+// replace writes a record and puts it in the place of the old account, if any.
+func (d *Directory) replace(old *account, r *record) (a *account, err error) {
+	err = d.users.change(func() error {
+		file, err := d.users.write(string(r.ID), r)
+		if err != nil {
 			return err
 		}
-		a.fold()
+		a = d.words.account(&r.User, file)
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.remove(old)
 		d.add(a)
 		return nil
 	})
+	return a, err
+}
+
+// record reads the file of a user again, for the password.
+func (d *Directory) record(a *account) (*record, error) {
+	body, err := os.ReadFile(d.users.file(string(a.id())))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, noUser()
+	}
+	var r record
+	if err == nil {
+		err = json.Unmarshal(body, &r)
+	}
+	if err == nil {
+		err = r.check(string(a.id()))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("file of the user %s: %w", a.id(), err)
+	}
+	return &r, nil
 }
 
 // RemoveUser removes the account and nothing else: files stay.
@@ -218,7 +252,7 @@ func (d *Directory) RemoveUser(ctx context.Context, id cloud.UserID) error {
 		old := d.byID[id]
 		d.mu.RUnlock()
 		if old == nil {
-			return cloud.Refuse(cloud.NotExist, "There is no such user.")
+			return noUser()
 		}
 		return d.users.change(func() error {
 			if err := d.users.unlink(string(id)); err != nil {
@@ -235,9 +269,9 @@ func (d *Directory) RemoveUser(ctx context.Context, id cloud.UserID) error {
 
 // user is a copy to hand out. The caller holds mu.
 func (d *Directory) user(a *account) *cloud.User {
-	u := a.User
-	u.Groups = slices.DeleteFunc(slices.Clone(u.Groups), func(g cloud.GroupID) bool { return d.groupByID[g] == nil })
-	return &u
+	u := a.user()
+	u.Groups = slices.DeleteFunc(u.Groups, func(g cloud.GroupID) bool { return d.groupByID[g] == nil })
+	return u
 }
 
 func (d *Directory) copied(a *account) *cloud.User {

@@ -55,7 +55,7 @@ func TestFileIsPlainAndPrivate(t *testing.T) {
 		t.Errorf("mode %v, want %v", got, want)
 	}
 	body, _ := os.ReadFile(name)
-	var a account
+	var a record
 	if err := json.Unmarshal(body, &a); err != nil {
 		t.Fatal(err)
 	}
@@ -300,6 +300,27 @@ func TestDamageIsLeftAlone(t *testing.T) {
 	}
 }
 
+// A file that is damaged behind the server's back lets nobody in and is not
+// written over.
+func TestDamageWhileRunning(t *testing.T) {
+	d := open(t, t.TempDir())
+	u := set(t, d, cloud.User{Name: "ada"}, "pw")
+	file := d.users.file(string(u.ID))
+	if err := os.WriteFile(file, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if u, err := d.Verify(t.Context(), "ada", "pw"); err == nil {
+		t.Errorf("Verify: got %+v", u)
+	}
+	u.Display = "x"
+	if u, err := d.SetUser(t.Context(), u, ""); err == nil {
+		t.Errorf("SetUser: got %+v", u)
+	}
+	if body, err := os.ReadFile(file); err != nil || string(body) != "{}" {
+		t.Errorf("the file: got %q, %v", body, err)
+	}
+}
+
 func TestPasswordIsForgotten(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -399,7 +420,7 @@ func FuzzFile(f *testing.F) {
 			t.Fatal(err)
 		}
 		for u := range d.Users(t.Context(), "") {
-			if (&account{User: *u}).check("") != nil {
+			if check(u, "") != nil {
 				t.Errorf("a user that could not have been made: %+v", u)
 			}
 		}

@@ -16,7 +16,7 @@ type group struct {
 	fold string // of the name
 }
 
-var noGroup = cloud.Refuse(cloud.NotExist, "There is no such group.")
+func noGroup() error { return cloud.Refuse(cloud.NotExist, "There is no such group.") }
 
 func (d *Directory) loadGroups() error {
 	d.mu.Lock()
@@ -83,7 +83,7 @@ func (d *Directory) Group(ctx context.Context, by, value string) (*cloud.Group, 
 		return nil, cloud.Refuse(cloud.Invalid, "Groups are found by id or name, not by %q.", by)
 	}
 	if g == nil {
-		return nil, cloud.E("builtin.Group", cloud.Ref{}, noGroup)
+		return nil, cloud.E("builtin.Group", cloud.Ref{}, noGroup())
 	}
 	return new(g.Group), nil
 }
@@ -130,7 +130,7 @@ func (d *Directory) SetGroup(ctx context.Context, set *cloud.Group) (*cloud.Grou
 			case g.ID == "":
 				g.ID = cloud.GroupID(cloud.NewUUID().String())
 			case old == nil:
-				return noGroup
+				return noGroup()
 			}
 			if same != nil && same.ID != g.ID {
 				return cloud.Refuse(cloud.Exist, "The group name %q is already taken.", g.Name)
@@ -162,7 +162,7 @@ func (d *Directory) RemoveGroup(ctx context.Context, id cloud.GroupID) error {
 		old := d.groupByID[id]
 		d.mu.RUnlock()
 		if old == nil {
-			return noGroup
+			return noGroup()
 		}
 		return d.groups.change(func() error {
 			if err := d.groups.unlink(string(id)); err != nil {
@@ -186,7 +186,7 @@ func (d *Directory) Members(ctx context.Context, id cloud.GroupID) iter.Seq2[*cl
 		g, all := d.groupByID[id], slices.Clone(d.members[id])
 		d.mu.RUnlock()
 		if err == nil && g == nil {
-			err = noGroup
+			err = noGroup()
 		}
 		if err != nil {
 			yield(nil, cloud.E("builtin.Members", cloud.Ref{}, err))
@@ -207,51 +207,62 @@ func (d *Directory) Members(ctx context.Context, id cloud.GroupID) iter.Seq2[*cl
 
 // Join puts a user into a group.
 func (d *Directory) Join(ctx context.Context, id cloud.GroupID, who cloud.UserID) error {
-	return cloud.E("builtin.Join", cloud.Ref{}, d.member(id, who, func(a *account) error {
-		if slices.Contains(a.Groups, id) {
+	return cloud.E("builtin.Join", cloud.Ref{}, d.member(id, who, func(r *record) error {
+		if slices.Contains(r.Groups, id) {
 			return nil
 		}
-		if len(a.Groups) >= maxGroups {
-			a.Groups = d.copied(a).Groups // those that are no more need not be kept for ever
+		if len(r.Groups) >= maxGroups {
+			r.Groups = d.existing(r.Groups) // those that are no more need not be kept for ever
 		}
-		if len(a.Groups) >= maxGroups {
+		if len(r.Groups) >= maxGroups {
 			return cloud.Refuse(cloud.Invalid, "A user can be in %d groups at most.", maxGroups)
 		}
-		a.Groups = append(a.Groups, id)
-		slices.Sort(a.Groups)
+		r.Groups = append(r.Groups, id)
+		slices.Sort(r.Groups)
 		return nil
 	}))
 }
 
 // Leave takes a user out of a group.
 func (d *Directory) Leave(ctx context.Context, id cloud.GroupID, who cloud.UserID) error {
-	return cloud.E("builtin.Leave", cloud.Ref{}, d.member(id, who, func(a *account) error {
-		i := slices.Index(a.Groups, id)
+	return cloud.E("builtin.Leave", cloud.Ref{}, d.member(id, who, func(r *record) error {
+		i := slices.Index(r.Groups, id)
 		if i < 0 {
 			return cloud.Refuse(cloud.NotExist, "This user is not in the group.")
 		}
-		a.Groups = slices.Delete(a.Groups, i, i+1)
+		r.Groups = slices.Delete(r.Groups, i, i+1)
 		return nil
 	}))
 }
 
-// member changes the memberships of a user, of which it hands out a copy.
-func (d *Directory) member(id cloud.GroupID, who cloud.UserID, change func(*account) error) error {
+// existing are those of the groups that there are.
+func (d *Directory) existing(groups []cloud.GroupID) []cloud.GroupID {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return slices.DeleteFunc(groups, func(g cloud.GroupID) bool { return d.groupByID[g] == nil })
+}
+
+// member changes the memberships of a user.
+func (d *Directory) member(id cloud.GroupID, who cloud.UserID, change func(*record) error) error {
 	return d.locked(func() error {
 		d.mu.RLock()
 		g, old := d.groupByID[id], d.byID[who]
 		d.mu.RUnlock()
 		switch {
 		case g == nil:
-			return noGroup
+			return noGroup()
 		case old == nil:
-			return cloud.Refuse(cloud.NotExist, "There is no such user.")
+			return noUser()
 		}
-		a := *old
-		a.Groups = slices.Clone(old.Groups)
-		if err := change(&a); err != nil || slices.Equal(a.Groups, old.Groups) {
+		r, err := d.record(old)
+		if err != nil {
 			return err
 		}
-		return d.replace(old, &a)
+		was := slices.Clone(r.Groups)
+		if err := change(r); err != nil || slices.Equal(r.Groups, was) {
+			return err
+		}
+		_, err = d.replace(old, r)
+		return err
 	})
 }

@@ -6,42 +6,42 @@ import (
 	"strings"
 )
 
-// texts has the texts of all accounts one behind the other, so that a search
-// goes through memory in one sweep. It is made when somebody searches and
-// somebody has changed since.
-type texts struct {
+// A haystack has the texts of all accounts one behind the other, so that a search
+// goes through memory in one sweep. It is made for a search that comes after
+// a change.
+type haystack struct {
 	of   []*account // accounts.sorted
 	all  string
 	ends []int // behind the text of each and the "\n" after it
 }
 
-func (d *Directory) texts() *texts {
+func (d *Directory) search() *haystack {
 	d.mu.RLock()
 	now := d.sorted
 	d.mu.RUnlock()
-	t := d.searched.Load()
+	t := d.haystack.Load()
 	if t != nil && len(t.of) == len(now) && (len(now) == 0 || &t.of[0] == &now[0]) { // sorted is never altered
 		return t
 	}
-	t = &texts{of: now, ends: make([]int, len(now))}
+	t = &haystack{of: now, ends: make([]int, len(now))}
 	var b strings.Builder
 	size := 0
 	for _, a := range now {
-		size += len(a.text) + 1
+		size += len(a.text(searched)) + 1
 	}
 	b.Grow(size)
 	for i, a := range now {
-		b.WriteString(a.text)
+		b.WriteString(a.text(searched))
 		b.WriteByte('\n')
 		t.ends[i] = b.Len()
 	}
 	t.all = b.String()
-	d.searched.Store(t)
+	d.haystack.Store(t)
 	return t
 }
 
 // find yields the accounts in whose text, a line of it, the search is.
-func (t *texts) find(search string) iter.Seq[*account] {
+func (t *haystack) find(search string) iter.Seq[*account] {
 	return func(yield func(*account) bool) {
 		if strings.Contains(search, "\n") {
 			return
