@@ -368,8 +368,8 @@ func (c *Client) copyOver() (step, bool) {
 	s := c.now
 	from, ok1 := c.file()
 	to, ok2 := c.file()
-	if !ok1 || !ok2 || from == to {
-		return step{}, false
+	if !ok1 || !ok2 || s.Nodes[from].Content == s.Nodes[to].Content {
+		return step{}, false // whether the same was written again cannot be seen
 	}
 	src, dst := s.Nodes[from], s.Nodes[to]
 	half := s.put(to, src.Content, src.MTime, "", "")
@@ -595,6 +595,9 @@ func (c *Client) revert(ctx context.Context, srv *Server) (step, bool, error) {
 	}
 	i := c.rnd.IntN(len(keys))
 	content := old.Versions[len(keys)-1-i]
+	if content == old.Content {
+		return step{}, false, nil // whether it was written again cannot be seen
+	}
 	return step{
 		what: "revert", method: "COPY", url: c.world.meta(old.ID) + "/" + url.PathEscape(keys[i]), want: []int{204},
 		header: []string{"Destination", c.world.url(p), "Overwrite", "F"},
