@@ -105,10 +105,10 @@ func Run(ctx context.Context, cfg *config.Config, log *slog.Logger, ready func(S
 	if dbg != nil {
 		dbg.ready(s.Store)
 	}
-	notify(cfg.Notify, "READY=1", log)
 	log.Info("ready", "url", cfg.URL, "listen", at.Front, "debug", at.Debug, "version", Version)
 	at.AdminPassword = s.adminPassword
 	ready(at)
+	notify(cfg.Notify, "READY=1", log) // last: whoever waits for it reads what was said before
 
 	select {
 	case err := <-served:

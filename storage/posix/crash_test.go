@@ -287,9 +287,9 @@ func (a *actor) lost() (names []string) {
 	return all
 }
 
-// recovered opens a copy, which is brought in order, and looks at it; twice,
-// to see that it stays that way.
-func recovered(t tb, root string) photo {
+// recovered opens a copy, which is brought in order, and looks at it; and once
+// more, to see that it stays that way.
+func recovered(t tb, root string, again bool) photo {
 	t.Helper()
 	a := openQuiet(t, root, nil)
 	p := a.photo()
@@ -298,6 +298,9 @@ func recovered(t tb, root string) photo {
 	}
 	if err := a.Close(); err != nil {
 		t.Fatalf("Close: %v", err)
+	}
+	if !again {
+		return p
 	}
 	b := openQuiet(t, root, nil)
 	b.same("opened again", b.photo(), p)
@@ -570,34 +573,6 @@ func quick(t *testing.T) string {
 	return t.TempDir()
 }
 
-// What was confirmed is there after the process was killed at any step, and
-// what was not is there as a whole or not at all.
-func TestKilled(t *testing.T) {
-	base := quick(t)
-	before := filepath.Join(base, "before")
-	a := openQuiet(t, before, nil)
-	prelude(a)
-	space := a.space
-	a.must(a.Close())
-	for _, sc := range scenes {
-		t.Run(sc.name, func(t *testing.T) {
-			root := filepath.Join(base, strings.ReplaceAll(sc.name, " ", "-"))
-			copyTree(t, before, root)
-			shots, photos := film(t, root, space, sc)
-			for _, s := range shots {
-				got := recovered(t, s.root)
-				want := photos[s.confirmed]
-				if s.sure || got.diff(want) != "" && s.confirmed+1 < len(photos) {
-					want = photos[s.confirmed+1]
-				}
-				if d := got.diff(want); d != "" {
-					t.Errorf("%s (-want +got):\n%s", filepath.Base(s.root), d)
-				}
-			}
-		})
-	}
-}
-
 // contents are the hashes of all files of a tree.
 func contents(t tb, root string) map[string]bool {
 	t.Helper()
@@ -657,11 +632,13 @@ var damages = []func([]byte) []byte{
 	func(b []byte) []byte { return b[:len(b)/2] },
 }
 
-// What was confirmed is there after a power failure: the journal is on the
-// disk, but of the operations on the tree only those up to some step, and no
-// content that was not synced. That holds when the power fails during
-// recovery, too.
-func TestPowerFailure(t *testing.T) {
+// What was confirmed is there after a crash at any step, and what was not is
+// there as a whole or not at all. A process that is killed leaves the tree and
+// the journal as they are. A power failure leaves the journal, but of the
+// operations on the tree only those up to some step, and no content that was
+// not synced; it may come again during recovery.
+func TestCrash(t *testing.T) {
+	t.Parallel()
 	base := quick(t)
 	before := filepath.Join(base, "before")
 	a := openQuiet(t, before, nil)
@@ -669,33 +646,50 @@ func TestPowerFailure(t *testing.T) {
 	space := a.space
 	a.must(a.Close())
 	synced := contents(t, before)
-	for _, sc := range scenes {
+	for nth, sc := range scenes {
 		t.Run(sc.name, func(t *testing.T) {
 			root := filepath.Join(base, strings.ReplaceAll(sc.name, " ", "-"))
 			copyTree(t, before, root)
 			shots, photos := film(t, root, space, sc)
-			want := photos[len(photos)-1]
-			end := shots[len(shots)-1].root
 			// What was there at a sync has reached the disk by then.
-			for i, s := range slices.Backward(shots) {
+			sure := 0
+			for i, s := range shots {
 				if strings.HasSuffix(s.root, "staged") || strings.HasSuffix(s.root, "synced") {
-					shots = shots[i:]
-					break
+					sure = i
 				}
 			}
+			journal := filepath.Join(".oc", "journal")
+			copyTree(t, filepath.Join(shots[len(shots)-1].root, journal), root+"-journal")
+			// Each shot sees one kind of crash, to save time; the first and the
+			// last see both, and TestLife mixes them.
 			for i, s := range shots {
-				half := s.root + "-half"
-				copyTree(t, s.root, half, filepath.Join(".oc", "journal"))
-				copyTree(t, filepath.Join(end, ".oc", "journal"), filepath.Join(half, ".oc", "journal"))
-				tear(t, half, synced, damages[i%len(damages)])
-				if i == 0 {
-					failAgain(t, half, want)
+				both := i == sure || i == len(shots)-1
+				if i >= sure && (both || (i+nth)%2 == 0) {
+					want := photos[len(photos)-1]
+					half := s.root + "-half"
+					copyTree(t, s.root, half, journal)
+					copyTree(t, root+"-journal", filepath.Join(half, journal))
+					tear(t, half, synced, damages[i%len(damages)])
+					if i == sure && nth%3 == 0 {
+						failAgain(t, half, want)
+					}
+					if d := recovered(t, half, false).diff(want); d != "" {
+						t.Errorf("power failure at %s (-want +got):\n%s", filepath.Base(s.root), d)
+					}
+					os.RemoveAll(half)
+					if !both {
+						continue
+					}
 				}
-				got := recovered(t, half)
+				got := recovered(t, s.root, both)
+				want := photos[s.confirmed]
+				if s.sure || got.diff(want) != "" && s.confirmed+1 < len(photos) {
+					want = photos[s.confirmed+1]
+				}
 				if d := got.diff(want); d != "" {
-					t.Errorf("%s (-want +got):\n%s", filepath.Base(half), d)
+					t.Errorf("killed at %s (-want +got):\n%s", filepath.Base(s.root), d)
 				}
-				os.RemoveAll(half)
+				os.RemoveAll(s.root)
 			}
 		})
 	}
@@ -714,7 +708,7 @@ func failAgain(t tb, root string, want photo) {
 		n++
 		shot := fmt.Sprintf("%s-%02d-%s", again, n, strings.ReplaceAll(step, " ", "-"))
 		copyTree(t, again, shot)
-		if d := recovered(t, shot).diff(want); d != "" {
+		if d := recovered(t, shot, false).diff(want); d != "" {
 			t.Errorf("%s (-want +got):\n%s", filepath.Base(shot), d)
 		}
 		os.RemoveAll(shot)

@@ -103,7 +103,7 @@ func TestFailureAfterTheJournal(t *testing.T) {
 			for r, err := range a.Since(ctx, "", last) {
 				t.Errorf("a record of it: %v, %v", r, err)
 			}
-			got := recovered(t, crashed)
+			got := recovered(t, crashed, true)
 			a.same("after the failure and a crash", got, before)
 			if err := c.do(p); err != nil {
 				t.Errorf("once more: got %v", err)

@@ -17,7 +17,7 @@ var (
 )
 
 // options are for a store that costs little to open.
-func options(root string) Options { return Options{Root: root, LogSegment: 1 << 20} }
+func options(root string) Options { return Options{Root: root, LogSegment: 256 << 10} }
 
 func openAt(t testing.TB, root string) *Store {
 	t.Helper()
@@ -34,11 +34,13 @@ func openAt(t testing.TB, root string) *Store {
 }
 
 func TestStore(t *testing.T) {
+	t.Parallel()
 	storagetest.Run(t, func(t *testing.T) cloud.Store { return openAt(t, t.TempDir()) })
 }
 
 // The same with attributes beside the tree.
 func TestSidecars(t *testing.T) {
+	t.Parallel()
 	open := func(t *testing.T, root string) cloud.Store {
 		s, err := open(ctx, options(root), quiet, hooks{sidecars: true})
 		if err != nil {

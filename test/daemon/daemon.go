@@ -4,7 +4,6 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -73,7 +72,7 @@ func New(t testing.TB, dir string, env ...string) *Server {
 		dir = t.TempDir()
 	}
 	addr, debug := FreeAddr(t), FreeAddr(t)
-	s := &Server{URL: "http://" + addr, Dir: dir, binary: Binary(t), addr: addr, Log: &Log{}}
+	s := &Server{URL: "http://" + addr, Dir: dir, binary: Binary(t), addr: addr, Log: &Log{filepath.Join(t.TempDir(), "log")}}
 	s.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"),
 		"HOME=" + dir,
@@ -132,8 +131,13 @@ func (s *Server) Up() error {
 
 	s.cmd = exec.Command(s.binary, "server")
 	s.cmd.Env = append(s.Env[:len(s.Env):len(s.Env)], "NOTIFY_SOCKET="+name)
-	s.cmd.Stdout, s.cmd.Stderr = s.Log, s.Log
-	if err := s.cmd.Start(); err != nil {
+	log, err := s.Log.Open()
+	if err == nil {
+		s.cmd.Stdout, s.cmd.Stderr = log, log
+		err = s.cmd.Start()
+		log.Close()
+	}
+	if err != nil {
 		notify.Close()
 		os.RemoveAll(sock)
 		return err
@@ -228,23 +232,22 @@ func (s *Server) Do(t testing.TB, method, path, body string, header ...string) (
 	return resp, string(got)
 }
 
-// A Log keeps the end of what is written to it.
-type Log struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
+// A Log is a file that the process writes into itself: what it said before it
+// became ready is there when it is.
+type Log struct{ path string }
 
-func (l *Log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.buf.Len() > 1<<20 {
-		l.buf.Next(l.buf.Len() - 1<<19)
-	}
-	return l.buf.Write(p)
+// Open is for a process to write into.
+func (l *Log) Open() (*os.File, error) {
+	return os.OpenFile(l.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 }
 
 func (l *Log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
+	b, err := os.ReadFile(l.path)
+	if err != nil {
+		return err.Error()
+	}
+	if len(b) > 64<<10 {
+		b = b[len(b)-64<<10:]
+	}
+	return string(b)
 }

@@ -65,7 +65,12 @@ func TestCrash(t *testing.T) {
 func stillborn(t *testing.T, d *daemon.Server, rnd *rand.Rand) {
 	t.Helper()
 	cmd := exec.Command(daemon.Binary(t), "server")
-	cmd.Env, cmd.Stdout, cmd.Stderr = d.Env, d.Log, d.Log
+	log, err := d.Log.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	cmd.Env, cmd.Stdout, cmd.Stderr = d.Env, log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

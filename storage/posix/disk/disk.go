@@ -7,6 +7,8 @@
 package disk
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"math"
@@ -375,22 +377,17 @@ func (d Dir) List(yield func(name []byte, kind Kind) error) error {
 			return nil
 		}
 		for b := buf[:n]; len(b) > 0; {
-			e := (*unix.Dirent)(unsafe.Pointer(&b[0]))
-			name := b[unsafe.Offsetof(e.Name):e.Reclen]
-			for i, c := range name {
-				if c == 0 {
-					name = name[:i]
-					break
-				}
-			}
-			kind := Irregular
-			switch e.Type {
+			// struct linux_dirent64: the inode and an offset, 8 bytes each,
+			// the length of the whole, the type, the name, 0.
+			size, kind := binary.NativeEndian.Uint16(b[16:]), Irregular
+			switch b[18] {
 			case unix.DT_REG:
 				kind = File
 			case unix.DT_DIR:
 				kind = Folder
 			}
-			b = b[e.Reclen:]
+			name, _, _ := bytes.Cut(b[19:size], []byte{0})
+			b = b[size:]
 			if string(name) == "." || string(name) == ".." {
 				continue
 			}
