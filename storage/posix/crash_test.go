@@ -461,6 +461,11 @@ var scenes = []scene{
 			})
 		}
 	}},
+	{"edit one after another", func(a *actor) {
+		a.change("d/f", func(n *cloud.Node) { n.Locks = []cloud.Lock{{Token: "urn:uuid:x"}} })
+		a.change("d/f", func(n *cloud.Node) { n.Attrs = map[string]string{"k": "v"} })
+		a.change("d/f", func(n *cloud.Node) { n.Grants = nil })
+	}},
 	{"lock and unlock", func(a *actor) {
 		a.change("top", func(n *cloud.Node) { n.Locks = []cloud.Lock{{Token: "urn:uuid:x"}} })
 		a.put("top", "while it was locked")
@@ -717,4 +722,37 @@ func failAgain(t tb, root string, want photo) {
 		t.Fatalf("%v", err)
 	}
 	os.RemoveAll(again)
+}
+
+// Nothing that is done leaves a file open.
+func TestNoLeaks(t *testing.T) {
+	files := func() int {
+		all, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	for _, sc := range scenes {
+		a := openQuiet(t, quick(t), nil)
+		prelude(a)
+		a.photo()
+		before := files()
+		sc.play(a)
+		a.photo()
+		for _, err := range []error{
+			func() error { _, err := a.Lookup(ctx, a.space, "", "nothing/here"); return err }(),
+			func() error { _, err := a.MakeDir(ctx, a.space, a.space.Root(), ".."); return err }(),
+			func() error { _, err := a.Move(ctx, a.space, a.space.Root(), cloud.TrashID, ""); return err }(),
+			func() error { _, _, err := a.Open(ctx, a.space, a.space.Root()); return err }(),
+		} {
+			if err == nil {
+				t.Errorf("%s: got no error", sc.name)
+			}
+		}
+		if after := files(); after > before { // the stores before this one let go of theirs meanwhile
+			t.Errorf("%s: %d files were open before, %d are now", sc.name, before, after)
+		}
+		a.must(a.Close())
+	}
 }

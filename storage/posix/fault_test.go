@@ -306,15 +306,22 @@ func TestEviction(t *testing.T) {
 	a.must(a.Close())
 }
 
-// confirmed is what a process that is going to be killed has been told.
-type confirmed struct{ Path, ETag, SHA1 string }
+// said is what a process that is going to be killed says: that it is about
+// to change a node, and what became of it.
+type said struct {
+	ID         cloud.NodeID
+	Begun      bool
+	Gone       bool
+	ETag, SHA1 string
+}
 
-// TestKill9 kills a process that writes with many goroutines, again and
-// again; everything it was told is confirmed is there.
+// TestKill9 kills a process that changes things with many goroutines, again
+// and again. Everything it was told is confirmed is there, and nothing is out
+// of order.
 func TestKill9(t *testing.T) {
 	const env = "POSIX_TEST_KILL"
 	if root := os.Getenv(env); root != "" {
-		writeUntilKilled(root)
+		changeUntilKilled(root)
 		return
 	}
 	root := t.TempDir()
@@ -322,7 +329,7 @@ func TestKill9(t *testing.T) {
 	a.makeSpace()
 	space := a.space
 	a.must(a.Close())
-	all := map[string]confirmed{}
+	all := map[cloud.NodeID]said{}
 	for round := range 4 {
 		cmd := exec.Command(os.Args[0], "-test.run", "^TestKill9$")
 		cmd.Env = append(os.Environ(), env+"="+root, "POSIX_TEST_SPACE="+string(space), fmt.Sprint("POSIX_TEST_ROUND=", round))
@@ -333,64 +340,121 @@ func TestKill9(t *testing.T) {
 		lines := bufio.NewScanner(out)
 		n := 0
 		for lines.Scan() {
-			var c confirmed
-			if json.Unmarshal(lines.Bytes(), &c) != nil {
+			var s said
+			if json.Unmarshal(lines.Bytes(), &s) != nil {
 				continue // cut off
 			}
-			all[c.Path] = c
-			if n++; n == 150+round*37 {
+			all[s.ID] = s
+			if n++; n == 500+round*137 {
 				a.must(cmd.Process.Signal(unix.SIGKILL))
 			}
 		}
 		cmd.Wait()
-		if n < 150 {
+		if n < 500 {
 			t.Fatalf("round %d: only %d changes were confirmed", round, n)
 		}
 		a = openQuiet(t, root, nil)
 		a.space = space
-		for path, want := range all {
-			n := a.at(path)
-			body, err := readAll(a.Store, space, n.ID)
-			a.must(err)
-			got := confirmed{path, n.ETag, fmt.Sprintf("%x", n.Sums.SHA1)}
-			if got != want || cloud.SumsOf(body) != n.Sums {
-				t.Errorf("round %d: got %v, want %v", round, got, want)
+		for id, want := range all {
+			n, err := a.Node(ctx, space, id)
+			switch {
+			case want.Begun: // it may be either way, and says so from now on
+				delete(all, id)
+			case want.Gone:
+				if !errors.Is(err, cloud.NotExist) {
+					t.Errorf("round %d: a node that was dropped: got %v, %v", round, n, err)
+				}
+			case err != nil:
+				t.Errorf("round %d: got %v, want %v", round, err, want)
+			case !n.Dir:
+				body, err := readAll(a.Store, space, n.ID)
+				a.must(err)
+				got := said{ID: id, ETag: n.ETag, SHA1: fmt.Sprintf("%x", n.Sums.SHA1)}
+				if got != want || cloud.SumsOf(body) != n.Sums {
+					t.Errorf("round %d: got %v, want %v", round, got, want)
+				}
 			}
 		}
+		a.must(func() error { sp, err := a.Store.space(space); a.must(err); return sp.sweep() }())
 		p := &person{a, filepath.Join(root, "projects", string(space.Root()))}
 		if f := p.findings(false); len(f) > 0 {
 			t.Errorf("round %d: Check: %v", round, f)
+		}
+		if l := a.lost(); len(l) > 0 {
+			t.Errorf("round %d: set aside: %v", round, l)
 		}
 		a.must(a.Close())
 	}
 }
 
-func writeUntilKilled(root string) {
+func changeUntilKilled(root string) {
 	s, err := Open(context.Background(), options(root), quiet)
 	if err != nil {
 		panic(err)
 	}
 	space := cloud.SpaceID(os.Getenv("POSIX_TEST_SPACE"))
 	var mu sync.Mutex
+	say := func(s said) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Println(show(s))
+	}
 	for w := range 8 {
 		go func() {
-			for i := 0; ; i++ {
-				path := fmt.Sprintf("%s-%d-%d", os.Getenv("POSIX_TEST_ROUND"), w, i)
-				body := bytes.Repeat([]byte{byte(i)}, 1+i*997%(100<<10))
-				n, _, err := s.Write(ctx, cloud.Write{Space: space, Dir: space.Root(), Name: path, Body: bytes.NewReader(body), Size: -1})
-				if err == nil && i%3 == 0 {
-					n, err = s.Move(ctx, space, n.ID, space.Root(), path+"-moved")
+			n := 0
+			name := func() string { n++; return fmt.Sprintf("%s-%d-%d", os.Getenv("POSIX_TEST_ROUND"), w, n) }
+			// about says what is going to happen to which node, and what did.
+			about := func(id cloud.NodeID, do func() (*cloud.Node, error)) *cloud.Node {
+				if id != "" {
+					say(said{ID: id, Begun: true})
 				}
-				if err == nil && i%5 == 0 {
-					n, _, err = s.Write(ctx, cloud.Write{Space: space, Dir: space.Root(), Name: n.Name, Body: strings.NewReader("again"), Size: -1, Keep: true})
-				}
+				node, err := do()
 				if err != nil {
 					panic(err)
 				}
-				line := show(confirmed{n.Path, n.ETag, fmt.Sprintf("%x", n.Sums.SHA1)})
-				mu.Lock()
-				fmt.Println(line)
-				mu.Unlock()
+				if node == nil {
+					say(said{ID: id, Gone: true})
+				} else if node.Dir {
+					say(said{ID: node.ID})
+				} else {
+					say(said{ID: node.ID, ETag: node.ETag, SHA1: fmt.Sprintf("%x", node.Sums.SHA1)})
+				}
+				return node
+			}
+			put := func(dir, id cloud.NodeID, name string, size int) *cloud.Node {
+				return about(id, func() (*cloud.Node, error) {
+					body := bytes.Repeat([]byte{byte(n)}, size)
+					node, _, err := s.Write(ctx, cloud.Write{Space: space, Dir: dir, Name: name, Body: bytes.NewReader(body), Size: -1, Keep: true})
+					return node, err
+				})
+			}
+			move := func(id, dir cloud.NodeID) *cloud.Node {
+				return about(id, func() (*cloud.Node, error) { return s.Move(ctx, space, id, dir, name()) })
+			}
+			mkdir := func(dir cloud.NodeID) *cloud.Node {
+				return about("", func() (*cloud.Node, error) { return s.MakeDir(ctx, space, dir, name()) })
+			}
+			drop := func(id cloud.NodeID) {
+				about(id, func() (*cloud.Node, error) { return nil, s.Drop(ctx, space, id) })
+			}
+			for {
+				a, b := mkdir(space.Root()), mkdir(space.Root())
+				sub := mkdir(a.ID)
+				f := put(sub.ID, "", name(), 1+n*997%(100<<10))
+				f = put(sub.ID, f.ID, f.Name, 10)
+				move(sub.ID, b.ID)
+				f = put(sub.ID, f.ID, f.Name, 20)
+				move(f.ID, a.ID)
+				move(b.ID, a.ID)
+				g := put(sub.ID, "", name(), 30)
+				move(g.ID, cloud.TrashID)
+				h := put(b.ID, "", name(), 40)
+				move(h.ID, space.Root())
+				drop(g.ID)
+				if n%3 == 0 {
+					say(said{ID: sub.ID, Begun: true}) // goes along
+					drop(b.ID)
+				}
 			}
 		}()
 	}

@@ -142,7 +142,7 @@ func open(ctx context.Context, opts Options, log *slog.Logger, h hooks) (_ *Stor
 		s.bound = 100_000
 	}
 	for _, name := range []string{".oc/dropped", "users", "projects"} {
-		if err := os.MkdirAll(filepath.Join(opts.Root, name), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Join(opts.Root, name), 0o750); err != nil {
 			return nil, err
 		}
 	}
@@ -308,8 +308,10 @@ func (s *Store) timeUp() {
 	s.armed.Store(false)
 	s.background(func() {
 		if err := s.checkpoint(); err != nil {
-			s.log.Error("checkpoint failed; trying again", "err", err)
-			s.arm()
+			s.log.Error("a checkpoint has failed", "err", err)
+			if !errors.Is(err, cloud.Unavailable) { // the journal takes nothing any more
+				s.arm()
+			}
 		}
 	})
 }

@@ -24,7 +24,8 @@ type fate struct {
 	dir     bool
 	made    bool // it came to be behind the mark, so it may not be there at all
 	gone    bool
-	anyhow  bool // a person chose the place: it may stay where it is found
+	seq     cloud.Cursor // of the last change
+	anyhow  bool         // a person chose the place: it may stay where it is found
 	at      placing
 	places  []placing // where it has ever been, behind the mark and right before
 	content source
@@ -112,13 +113,16 @@ type recovery struct {
 	touches  []touch
 	lastDrop cloud.Cursor // of a directory
 
-	found   map[cloud.UUID]placing // where nodes are, as far as it is known
+	found   map[cloud.UUID]placing      // where nodes are, as far as it is known
+	linked  map[cloud.UUID]placing      // where their links say they are
+	traits  map[cloud.UUID]cloud.Traits // what there are files for
 	seeking map[cloud.UUID]bool
 }
 
 func (s *Store) newRecovery(id cloud.SpaceID) *recovery {
 	return &recovery{s: s, id: id, nodes: map[cloud.UUID]*fate{}, versions: map[cloud.UUID]map[string]*versionFate{},
-		uploads: map[cloud.UploadID]*cloud.Upload{}, found: map[cloud.UUID]placing{}, seeking: map[cloud.UUID]bool{}}
+		uploads: map[cloud.UploadID]*cloud.Upload{}, found: map[cloud.UUID]placing{}, linked: map[cloud.UUID]placing{},
+		seeking: map[cloud.UUID]bool{}}
 }
 
 // recover makes the tree agree with the journal.
@@ -285,7 +289,7 @@ func (r *recovery) foldChange(f *fate, at placing, rec *cloud.Record, rd *redo) 
 	default:
 		return fmt.Errorf("a record of the unknown kind %q", rec.Kind)
 	}
-	f.at = at
+	f.at, f.seq = at, rec.Seq
 	f.places = append(f.places, at)
 	return nil
 }

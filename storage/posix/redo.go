@@ -61,6 +61,8 @@ type change struct {
 	// apply changes the tree; what it has done so far is undone by itself
 	// when it fails. c is the cursor of the record.
 	apply func(c cloud.Cursor) error
+	// restore takes back a part of apply, for what comes after that part.
+	restore func() error
 	// done changes the memory. It is called in the order of the journal and
 	// must not wait for anything. c is the cursor of the last record that counts.
 	done func(c cloud.Cursor)

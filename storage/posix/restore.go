@@ -3,15 +3,12 @@ package posix
 import (
 	"cmp"
 	"context"
-	"crypto/sha1"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"opencloud/cloud"
 	"opencloud/storage/posix/disk"
@@ -27,6 +24,7 @@ func (r *recovery) run(ctx context.Context) error {
 		do   func() error
 	}{
 		{"find", r.findAll},
+		{"metadata", r.restoreRares},
 		{"versions", r.restoreVersions},
 		{"aside", r.setAside},
 		{"place", r.placeAll},
@@ -154,6 +152,7 @@ func (r *recovery) find(id cloud.UUID) (bool, error) {
 	if parent, name, err := r.sp.linkOf(id); err == nil {
 		p, _ := placed(nodeID(parent), nodeID(id), name)
 		places = append(places, p)
+		r.linked[id] = p
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
@@ -205,193 +204,6 @@ func (r *recovery) findAll() error {
 		}
 	}
 	return nil
-}
-
-// whole tells whether what stands at a spot is the content of a source.
-func (r *recovery) whole(at spot, src source) (bool, error) {
-	e, err := r.sp.entry(at)
-	if err != nil || e.info.Kind != disk.File || e.info.Size != src.Size {
-		return false, ignoreMissing(err)
-	}
-	if src.kind != fromJournal {
-		// It was on the disk before the journal spoke of it; its time may have
-		// been set since.
-		return e.info.MTime.Equal(src.MTime) || e.ok && e.attr.print == printOf(e.info) && e.attr.sums.Known && e.attr.sums == src.Sums, nil
-	}
-	f, err := at.dir.Open(at.name, false)
-	if err != nil {
-		return false, ignoreMissing(err)
-	}
-	defer f.Close()
-	h := sha1.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return false, err
-	}
-	return [sha1.Size]byte(h.Sum(nil)) == src.Sums.SHA1, nil
-}
-
-// produce makes a file of a source that is in the journal or beside the tree,
-// with an attribute, and puts it at a spot, over what stands there. It is not
-// ok when the source is not there any more.
-func (r *recovery) produce(at spot, src source, a attr) (ok bool, err error) {
-	var from disk.Dir
-	var name string
-	switch src.kind {
-	case fromJournal:
-		body, err := r.s.journal.Body(src.cursor)
-		if err != nil {
-			return false, err
-		}
-		if from, err = r.sp.inner("tmp", true); err != nil {
-			return false, err
-		}
-		defer from.Close()
-		name = tmpName()
-		if err := writeFile(from, name, body, false); err != nil {
-			return false, err
-		}
-	case fromFile:
-		var folder string
-		folder, name = cloud.Split(src.path)
-		if from, err = r.sp.inner(folder, false); err != nil {
-			return false, ignoreMissing(err)
-		}
-		defer from.Close()
-	default:
-		return false, nil
-	}
-	f, err := from.Open(name, true)
-	if err != nil {
-		return false, ignoreMissing(err)
-	}
-	defer f.Close()
-	if err := disk.SetMTime(f, src.MTime); err != nil {
-		return false, err
-	}
-	i, err := r.s.disk.StatFile(f)
-	if err != nil {
-		return false, err
-	}
-	a.sums, a.print = src.Sums, printOf(i)
-	if err := errors.Join(r.s.meta.begin(f, a), r.s.meta.arrive(at, a)); err != nil {
-		return false, err
-	}
-	r.s.at("recover: produced")
-	return true, from.Rename(name, at.dir, at.name, true)
-}
-
-func (r *recovery) restoreVersions() error {
-	for id, keys := range r.versions {
-		if f := r.nodes[id]; f != nil && f.gone {
-			continue
-		}
-		for _, key := range slices.Sorted(maps.Keys(keys)) {
-			if err := r.restoreVersion(id, key, keys[key]); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (r *recovery) restoreVersion(id cloud.UUID, key string, v *versionFate) error {
-	if v.gone {
-		return ignoreMissing(r.sp.removeVersion(id, key))
-	}
-	d, err := r.sp.inner(versionsPath(id), true)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	at := spot{r.sp, d, id, key}
-	if ok, err := r.whole(at, v.source); err != nil {
-		return err
-	} else if ok {
-		return r.finishVersion(at, v)
-	}
-	a := attr{id: id}
-	if v.state != nil {
-		a.state = *v.state
-	}
-	if v.kind == fromFile {
-		// It may stand in its place already, and that is where it belongs if
-		// it is the content still.
-		if f := r.nodes[id]; f != nil && f.content.kind == fromFile && f.content.path == v.path {
-			return r.linkVersion(id, key, at, v)
-		}
-	}
-	if ok, err := r.produce(at, v.source, a); ok || err != nil {
-		return err
-	}
-	return r.linkVersion(id, key, at, v)
-}
-
-// linkVersion makes a version of what still stands in the file's place.
-func (r *recovery) linkVersion(id cloud.UUID, key string, to spot, v *versionFate) error {
-	if p, ok := r.found[id]; ok {
-		at, err := r.open(p)
-		if err != nil {
-			return err
-		}
-		defer at.dir.Close()
-		ok, err := r.whole(at, source{kind: untouched, content: v.content})
-		if err != nil {
-			return err
-		}
-		if ok {
-			// What stands at the version's name is not it.
-			if err := ignoreMissing(to.dir.Remove(key)); err != nil {
-				return err
-			}
-			if _, err := r.sp.keep(view{spot: at}, at.name, id, key); err != nil {
-				return err
-			}
-			return r.finishVersion(to, v)
-		}
-	}
-	if v.kind == fromPerson {
-		return nil // nobody has promised anything
-	}
-	r.s.log.Error("an earlier version of a file is lost", "space", r.id, "node", nodeID(id), "version", key)
-	return nil
-}
-
-// finishVersion gives a version that has its content its time and its state.
-func (r *recovery) finishVersion(at spot, v *versionFate) error {
-	e, err := r.sp.entry(at)
-	if err != nil || !e.ok {
-		return err
-	}
-	a := e.attr
-	if v.state != nil {
-		a.state = *v.state
-	}
-	if !a.sums.Known {
-		a.sums = v.Sums
-	}
-	if !e.info.MTime.Equal(v.MTime) {
-		if e.info, err = r.date(at, v.MTime); err != nil {
-			return err
-		}
-	}
-	a.print = printOf(e.info)
-	if a == e.attr {
-		return nil
-	}
-	return r.s.meta.set(at, a)
-}
-
-// date gives a file its time and says what the file system made of it.
-func (r *recovery) date(at spot, t time.Time) (i disk.Info, err error) {
-	f, err := at.dir.Open(at.name, false)
-	if err != nil {
-		return i, err
-	}
-	defer f.Close()
-	if err := disk.SetMTime(f, t); err != nil {
-		return i, err
-	}
-	return r.s.disk.StatFile(f)
 }
 
 // setAside takes what is in the wrong place out of the way.
@@ -464,11 +276,6 @@ func (r *recovery) place(f *fate) error {
 		return nil
 	}
 	f.settled = true
-	if !f.gone {
-		if err := r.sp.writeRare(f.id, &f.rare); err != nil {
-			return err
-		}
-	}
 	if f.gone || f.id == r.sp.root.id {
 		return nil
 	}
@@ -505,8 +312,10 @@ func (r *recovery) place(f *fate) error {
 		return nil
 	}
 	r.s.at("recover: placed one")
-	if err := r.sp.setLink(f.id, f.at.parent, f.at.label()); err != nil {
-		return err
+	if r.linked[f.id] != f.at {
+		if err := r.sp.setLink(f.id, f.at.parent, f.at.label()); err != nil {
+			return err
+		}
 	}
 	if f.at.parent == binID && f.bin != nil {
 		return r.sp.writeBinInfo(f.id, f.bin)
@@ -519,8 +328,9 @@ func (r *recovery) place(f *fate) error {
 
 // homeless is for a node whose directory is not there.
 func (r *recovery) homeless(f *fate) error {
-	if r.lastDrop > 0 {
-		// The directory went with one above it that was dropped, and so does this.
+	if f.seq < r.lastDrop {
+		// The directory went with one above it that was dropped later, and so
+		// does this.
 		f.gone = true
 		return nil
 	}
@@ -557,7 +367,7 @@ func (r *recovery) bring(f *fate, at spot) error {
 			if err := r.lose(at, "it stood where the journal has another"); err != nil {
 				return err
 			}
-			taken = false
+			taken, e = false, entry{}
 		}
 	}
 	if found && p.parent == hereID {
@@ -578,16 +388,15 @@ func (r *recovery) bring(f *fate, at spot) error {
 	}
 	a := e.attr
 	a.id, a.dir, a.place = f.id, f.dir, placeOf(at.parent, at.name)
-	if a.traits, err = r.sp.traitsOf(f.id); err != nil {
-		return err
-	}
+	a.traits = r.traits[f.id]
 	if f.dir {
 		return r.bringDir(f, at, a, taken)
 	}
 	if f.state != nil {
 		a.state = *f.state
 	}
-	return r.bringFile(f, at, a, taken)
+	e.at = at
+	return r.bringFile(f, &e, a, taken)
 }
 
 func (r *recovery) bringDir(f *fate, at spot, a attr, taken bool) error {
@@ -611,107 +420,6 @@ func (r *recovery) bringDir(f *fate, at spot, a attr, taken bool) error {
 		r.found[f.id] = f.at
 	}
 	return r.s.meta.set(at, a)
-}
-
-func (r *recovery) bringFile(f *fate, at spot, a attr, taken bool) error {
-	src := f.content
-	switch src.kind {
-	case fromJournal, fromFile:
-		ok := false
-		var err error
-		if taken {
-			if ok, err = r.whole(at, src); err != nil {
-				return err
-			}
-		}
-		if ok {
-			return r.finish(f, at, a)
-		}
-		if taken {
-			e, err := r.sp.entry(at)
-			if err != nil {
-				return err
-			}
-			// Not what we have written last, nor what we have torn, nor what
-			// was there before us: a person has been here. Both are kept.
-			if e.ok && e.attr.print != printOf(e.info) && !e.info.MTime.Equal(src.MTime) {
-				if src.kind == fromFile && e.attr.sums == src.Sums {
-					return r.s.meta.set(at, a) // the print will tell
-				}
-				if err := r.lose(at, "it was changed from outside while the journal has another content"); err != nil {
-					return err
-				}
-			}
-		}
-		if ok, err = r.produce(at, src, a); err != nil {
-			return err
-		}
-		if !ok {
-			r.s.log.Error("the content of a file is lost", "space", r.id, "node", nodeID(f.id), "name", at.name)
-			return nil
-		}
-		r.found[f.id] = f.at
-		return r.finish(f, at, a)
-	}
-	if !taken {
-		if src.kind == untouched {
-			r.s.log.Error("a file that was changed is gone", "space", r.id, "node", nodeID(f.id), "name", at.name)
-		}
-		return nil
-	}
-	return r.finish(f, at, a)
-}
-
-// finish gives a file that has its content its time and its attribute.
-func (r *recovery) finish(f *fate, at spot, a attr) error {
-	e, err := r.sp.entry(at)
-	if err != nil {
-		return err
-	}
-	if e.ok && e.attr.id == f.id {
-		a.sums, a.print = e.attr.sums, e.attr.print
-	}
-	want := f.content.MTime
-	ours := f.content.kind == fromJournal || f.content.kind == fromFile
-	if ours || f.dated {
-		// Not where a person has written since: that has to show.
-		settled := a.print == printOf(e.info)
-		if ours && e.info.Size == f.content.Size {
-			a.sums, settled = f.content.Sums, true
-		}
-		if settled && !e.info.MTime.Equal(want) {
-			if e.info, err = r.date(at, want); err != nil {
-				return err
-			}
-			a.print = printOf(e.info)
-		} else if e.info.MTime.Equal(want) {
-			a.print = printOf(e.info)
-		}
-	}
-	if !a.sums.Known && f.sums.Known && e.info.Size == f.size && e.info.MTime.Equal(f.mtime) {
-		a.sums = f.sums
-	}
-	if e.ok && a == e.attr {
-		return nil
-	}
-	return r.s.meta.set(at, a)
-}
-
-// traitsOf says what there are files for.
-func (sp *space) traitsOf(id cloud.UUID) (t cloud.Traits, err error) {
-	for i, folder := range rareFolders {
-		d, err := sp.inner(folder, false)
-		if err == nil {
-			_, err = d.Stat(rareName(id))
-			d.Close()
-		}
-		if err == nil {
-			t |= 1 << i
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return 0, err
-		}
-	}
-	return t, nil
 }
 
 // dropAll ends what was dropped.
@@ -828,11 +536,7 @@ func (r *recovery) count() error {
 	}
 	for _, f := range r.order {
 		if d := sp.known(f.id); d != nil {
-			t, err := sp.traitsOf(f.id)
-			if err != nil {
-				return err
-			}
-			d.traits = t
+			d.traits = r.traits[f.id]
 		}
 	}
 	dirs := slices.SortedFunc(maps.Keys(depth), func(a, b *dir) int { return cmp.Compare(depth[b], depth[a]) })

@@ -177,7 +177,7 @@ func (s *Store) makeDirs(base, path string) (disk.Dir, error) {
 		if err != nil {
 			return at, err
 		}
-		mode := uint32(0o755)
+		mode := uint32(0o770) // nobody else on the machine reads what is in here
 		if name == ".oc" {
 			mode = 0o700
 		}

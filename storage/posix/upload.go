@@ -363,6 +363,17 @@ func (sp *space) redeem(w *cloud.Write) (_ *staged, release func(), err error) {
 	return st, l.mu.Unlock, nil
 }
 
+// endUpload forgets an upload that has become a file. The file stands, so what
+// goes wrong here does not count.
+func (sp *space) endUpload(id cloud.UploadID) {
+	if id == "" {
+		return
+	}
+	if err := sp.removeUploadInfo(id); err != nil {
+		sp.store.log.Warn("something is left over of an upload", "space", sp.id, "upload", id, "err", err)
+	}
+}
+
 // removeUploadInfo ends an upload that has become a file.
 func (sp *space) removeUploadInfo(id cloud.UploadID) error {
 	sp.forgetUpload(id)

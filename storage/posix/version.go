@@ -293,9 +293,7 @@ func (sp *space) fileVersion(ctx context.Context, w *cloud.Write, st *staged, fi
 				return errors.Join(err, sp.store.meta.gone(e.at))
 			}
 			st.done = true
-			if w.Upload != "" {
-				return sp.removeUploadInfo(w.Upload)
-			}
+			sp.endUpload(w.Upload)
 			return nil
 		}})
 	if err != nil {

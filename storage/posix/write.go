@@ -341,9 +341,7 @@ func (sp *space) applyWrite(v view, e *entry, st *staged, exists bool, old attr,
 	}
 	st.done = true
 	s.at("write: in place")
-	if upload != "" {
-		return sp.removeUploadInfo(upload)
-	}
+	sp.endUpload(upload)
 	return nil
 }
 

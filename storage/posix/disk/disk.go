@@ -158,7 +158,7 @@ func (r *Root) follow(path string, flags int) (int, error) {
 
 func open(at int, name string, flags int) (int, error) {
 	for {
-		fd, err := unix.Openat(at, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o666)
+		fd, err := unix.Openat(at, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o660)
 		if err != unix.EINTR {
 			return fd, err
 		}
