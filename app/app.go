@@ -16,6 +16,7 @@ import (
 	"opencloud/auth"
 	"opencloud/cloud"
 	"opencloud/config"
+	"opencloud/core"
 )
 
 // Version is of the product; the release build sets it with -ldflags -X.
@@ -32,10 +33,12 @@ type System struct {
 	Store     cloud.Store
 	Files     cloud.Files
 	Uploads   cloud.Uploads
+	People    cloud.People
 
 	// What the protocols serve; nil: not running.
-	DAV, TUS, Graph, OCS, IDP, Webfinger, Wellknown http.Handler
+	DAV, TUS, Graph, OCS, Settings, IDP, Webfinger, Wellknown http.Handler
 
+	core          *core.Core     // Files and Uploads
 	adminPassword string         // see Started
 	closers       []func() error // in the order of starting
 }

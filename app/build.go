@@ -120,7 +120,7 @@ var services = map[string][]string{
 	"postprocessing":     nil,
 	"proxy":              {"auth"},
 	"search":             nil,
-	"settings":           nil,
+	"settings":           {"settings"},
 	"sharing":            nil,
 	"sse":                nil,
 	"storage-publiclink": nil,

@@ -26,22 +26,61 @@ func FirstUsers(ctx context.Context, d *builtin.Directory, opts config.IDM) (pas
 		return "", err
 	}
 	if opts.Demo {
-		for _, u := range demo {
-			if _, err := d.SetUser(ctx, &u, "demo"); err != nil {
-				return "", err
-			}
+		if err := demonstrate(ctx, d); err != nil {
+			return "", err
 		}
 	}
 	return password, nil
 }
 
+// demonstrate makes the users and groups for a demonstration.
+func demonstrate(ctx context.Context, d cloud.Directory) error {
+	ids := map[string]cloud.UserID{}
+	for _, u := range demo {
+		u.Display = u.GivenName + " " + u.Surname
+		u.Mail = u.Name + "@example.org"
+		made, err := d.SetUser(ctx, &u, "demo")
+		if err != nil {
+			return err
+		}
+		ids[u.Name] = made.ID
+	}
+	for _, g := range demoGroups {
+		made, err := d.SetGroup(ctx, &cloud.Group{Name: g.name, Description: g.description})
+		if err != nil {
+			return err
+		}
+		for _, name := range g.members {
+			if err := d.Join(ctx, made.ID, ids[name]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // demo are pioneers of computing.
 var demo = [...]cloud.User{
-	{Name: "alan", Display: "Alan Turing", Mail: "alan@example.org", Role: cloud.RoleUser},
-	{Name: "dennis", Display: "Dennis Ritchie", Mail: "dennis@example.org", Role: cloud.RoleAdmin},
-	{Name: "lynn", Display: "Lynn Conway", Mail: "lynn@example.org", Role: cloud.RoleUser},
-	{Name: "margaret", Display: "Margaret Hamilton", Mail: "margaret@example.org", Role: cloud.RoleSpaceAdmin},
-	{Name: "mary", Display: "Mary Kenneth Keller", Mail: "mary@example.org", Role: cloud.RoleUser},
+	{Name: "alan", GivenName: "Alan", Surname: "Turing", Role: cloud.RoleUser},
+	{Name: "dennis", GivenName: "Dennis", Surname: "Ritchie", Role: cloud.RoleAdmin},
+	{Name: "lynn", GivenName: "Lynn", Surname: "Conway", Role: cloud.RoleUser},
+	{Name: "margaret", GivenName: "Margaret", Surname: "Hamilton", Role: cloud.RoleSpaceAdmin},
+	{Name: "mary", GivenName: "Mary Kenneth", Surname: "Keller", Role: cloud.RoleUser},
+}
+
+var demoGroups = [...]struct {
+	name, description string
+	members           []string
+}{
+	{"users", "Everybody", []string{"alan", "dennis", "lynn", "margaret", "mary"}},
+	{"programmers", "Those who write programs", []string{"alan", "dennis", "lynn", "margaret"}},
+	{"chess-lovers", "Those who love chess", []string{"alan"}},
+	{"machine-lovers", "Those who love machines", []string{"alan"}},
+	{"bible-readers", "Those who read the Bible", []string{"mary"}},
+	{"apollos", "Those who worked for the Apollo missions", []string{"margaret"}},
+	{"unix-lovers", "Those who love Unix", []string{"dennis"}},
+	{"basic-haters", "Those who hate BASIC", []string{"dennis"}},
+	{"vlsi-lovers", "Those who love very large circuits", []string{"lynn"}},
 }
 
 // RandomPassword is one of 99 bits that a person can read to another.

@@ -2,18 +2,22 @@ package app
 
 import (
 	"context"
+	"path/filepath"
 
 	"opencloud/api/dav"
 	"opencloud/api/graph"
 	"opencloud/api/ocs"
+	settingsapi "opencloud/api/settings"
 	"opencloud/api/tus"
 	"opencloud/api/webfinger"
 	"opencloud/api/wellknown"
 	"opencloud/auth"
 	"opencloud/auth/bearer"
 	"opencloud/auth/idp"
+	"opencloud/cloud"
 	"opencloud/core"
 	"opencloud/directory/builtin"
+	"opencloud/directory/profile"
 	"opencloud/storage/posix"
 )
 
@@ -28,7 +32,9 @@ func modules() []Module {
 		{"files", []string{"storage"}, startFiles},
 		{"dav", []string{"files", "auth"}, startDAV},
 		{"tus", []string{"files", "auth"}, startTUS},
-		{"graph", []string{"files", "users", "auth"}, startGraph},
+		{"people", []string{"users", "auth", "files"}, startPeople},
+		{"graph", []string{"files", "people"}, startGraph},
+		{"settings", []string{"people"}, startSettings},
 		{"ocs", []string{"files", "auth"}, startOCS},
 		{"wellknown", []string{"auth"}, startWellknown},
 	}
@@ -86,9 +92,24 @@ func startStorage(ctx context.Context, s *System) error {
 }
 
 func startFiles(_ context.Context, s *System) error {
-	c := core.New(s.Store, s.Config.Core)
-	s.Files, s.Uploads = c, c
+	s.core = core.New(s.Store, s.Config.Core)
+	s.Files, s.Uploads = s.core, s.core
 	return nil
+}
+
+func startPeople(_ context.Context, s *System) error {
+	profiles, err := profile.Open(filepath.Join(s.Config.IDM.Path, "profiles"))
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, profiles.Close)
+	opts := s.Config.People
+	opts.Guess = func(account string, check func() error) error {
+		_, err := s.Auth.Guess("", account, func() (*cloud.User, error) { return nil, check() })
+		return err
+	}
+	s.People, err = core.NewPeople(s.core, s.Directory, profiles, opts)
+	return err
 }
 
 func startDAV(_ context.Context, s *System) error {
@@ -104,7 +125,14 @@ func startTUS(_ context.Context, s *System) error {
 }
 
 func startGraph(_ context.Context, s *System) error {
-	s.Graph = graph.New(s.Files, s.Directory, s.Config.Graph)
+	opts := s.Config.Graph
+	opts.Product = product
+	s.Graph = graph.New(s.Files, s.People, opts)
+	return nil
+}
+
+func startSettings(_ context.Context, s *System) error {
+	s.Settings = settingsapi.New(s.People)
 	return nil
 }
 
@@ -122,8 +150,16 @@ func startOCS(_ context.Context, s *System) error {
 		MaxQuota: s.Config.Core.MaxQuota, NoVersions: s.Config.Core.NoVersions,
 		TusVersion: tus.Version, TusExtensions: tus.Extensions,
 		MaxChunkSize: s.Config.Uploads.MaxChunkSize, MethodOverride: s.Config.Uploads.MethodOverride,
+		Password: passwords(s.Config.People.Password), MinSearch: s.Config.People.MinSearch,
 	})
 	return nil
+}
+
+func passwords(o core.PasswordOptions) ocs.Passwords {
+	if o.Disabled {
+		return ocs.Passwords{Max: core.MaxPassword}
+	}
+	return ocs.Passwords{Min: o.Min, Max: core.MaxPassword, Lower: o.Lower, Upper: o.Upper, Digits: o.Digits, Special: o.Special}
 }
 
 func startWellknown(_ context.Context, s *System) error {

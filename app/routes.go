@@ -31,6 +31,7 @@ func routes(s *System) []Route {
 		{"/data/", nil, s.TUS, false, httpx.FailOData},
 		{"/dav/", tus, s.TUS, false, httpx.FailOData},
 		{"/dav/", nil, s.DAV, false, httpx.FailDAV},
+		{"/api/v0/settings/", nil, s.Settings, false, httpx.FailOData},
 		{"/graph/", nil, s.Graph, false, httpx.FailOData},
 		{"/konnect/", nil, s.IDP, true, httpx.WriteText},
 		{"/ocs/", nil, s.OCS, false, httpx.FailOCS},

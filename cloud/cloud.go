@@ -4,7 +4,8 @@
 //
 // Read this file top to bottom and you know the system: nodes in spaces,
 // grants on nodes, a store that keeps them, the rules over the store (Files,
-// Uploads), and the journal that says what changed.
+// Uploads), and the journal that says what changed. Who they are for, users
+// and groups, is in people.go.
 package cloud
 
 import (
@@ -103,17 +104,6 @@ type Grant struct {
 	By      UserID    `json:",omitempty"`
 	Made    time.Time `json:",omitzero"`
 	Expires time.Time `json:",omitzero"` // zero: never
-}
-
-// A User is a person (or a program) that can sign in.
-type User struct {
-	ID       UserID
-	Name     string // the login name, unique regardless of case
-	Display  string
-	Mail     string
-	Groups   []GroupID `json:",omitempty"`
-	Role     string    // id of a role of the whole system, see roles.go
-	Disabled bool      `json:",omitempty"`
 }
 
 // A Lock is a WebDAV lock (RFC 4918, section 6).
@@ -270,20 +260,6 @@ type Upload struct {
 
 	Node *Node `json:"-"` // the file, once complete
 	Made bool  `json:"-"` // it is new
-}
-
-// Directory knows who can sign in. Names and mails are compared regardless of case.
-type Directory interface {
-	// User finds one by "id", "name" or "mail". NotExist if there is none.
-	User(ctx context.Context, by, value string) (*User, error)
-	Users(ctx context.Context) iter.Seq2[*User, error]
-	// SetUser creates a user when u.ID is empty and changes one otherwise. An
-	// empty password leaves the old one. Exist when the name is taken.
-	SetUser(ctx context.Context, u *User, password string) (*User, error)
-	RemoveUser(ctx context.Context, id UserID) error
-	// Verify is Unauthorized, after the same time, for an unknown name, a
-	// wrong password and a disabled user.
-	Verify(ctx context.Context, name, password string) (*User, error)
 }
 
 // Store keeps nodes and their content. It knows nothing of rights, quotas,

@@ -86,31 +86,3 @@ func (g *Grant) Holds(u *User, now time.Time) bool {
 	return g.To.User != "" && g.To.User == u.ID ||
 		g.To.Group != "" && slices.Contains(u.Groups, g.To.Group)
 }
-
-// Ids of the roles that a user can have in the whole system.
-const (
-	RoleAdmin      = "71881883-1768-46bd-a24d-a356a2afdf7f"
-	RoleSpaceAdmin = "2aadd357-682c-406b-8874-293091995fdd"
-	RoleUser       = "d7beeea8-8ff4-406b-8fb6-ab2dd81e6b11"
-	RoleUserLight  = "38071a68-456a-4553-846a-fa67bf5596cc"
-)
-
-// Permission is what a user may do in the whole system, whatever the space.
-type SystemPermission string
-
-const (
-	CreateHome   SystemPermission = "Drives.CreatePersonal" // have a personal space
-	CreateSpaces SystemPermission = "Drives.Create"
-)
-
-var permissions = map[string][]SystemPermission{
-	RoleAdmin:      {CreateHome, CreateSpaces},
-	RoleSpaceAdmin: {CreateHome, CreateSpaces},
-	RoleUser:       {CreateHome},
-	RoleUserLight:  {},
-}
-
-// May tells whether the user's role has the permission.
-func (u *User) May(p SystemPermission) bool {
-	return u != nil && slices.Contains(permissions[u.Role], p)
-}

@@ -26,6 +26,7 @@ type Core struct {
 	store cloud.Store
 	opts  Options
 	now   func() time.Time
+	dir   cloud.Directory // nil: whoever calls may have a personal space
 
 	mu     sync.Mutex
 	spaces map[cloud.SpaceID]*space // in use, or worth keeping

@@ -234,7 +234,7 @@ func TestRights(t *testing.T) {
 					d.is("Remove", d.Remove(d.ctx, d.ref("gone"), cloud.Conditions{}), nil)
 					d.grant("", cloud.Grant{To: subject, Rights: have})
 					before := d.store.Last()
-					err := verb.do(d, as(bob))
+					err := verb.do(d, as(&cloud.User{ID: bob.ID, Groups: bob.Groups, Role: cloud.RoleUser}))
 					switch {
 					case have.Has(verb.want):
 						d.is(name, err, nil)

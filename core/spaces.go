@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -45,13 +46,18 @@ func (c *Core) Spaces(ctx context.Context) iter.Seq2[*cloud.Space, error] {
 
 // show is a space as a user may see it, NotExist for who is no member.
 func (c *Core) show(ctx context.Context, u *cloud.User, s *cloud.Space) (*cloud.Space, error) {
+	return c.showFor(ctx, u, s, false)
+}
+
+// showFor is show; with all it shows the space to who is no member, too.
+func (c *Core) showFor(ctx context.Context, u *cloud.User, s *cloud.Space, all bool) (*cloud.Space, error) {
 	sp, err := c.enter(ctx, s.ID)
 	if err != nil {
 		return nil, err
 	}
 	defer c.leave(sp)
 	r := sp.own(u, s.ID.Root(), c.now())
-	if err := allow(r, 0); err != nil {
+	if err := allow(r, 0); err != nil && !all {
 		return nil, err
 	}
 	if s.Free, err = c.free(ctx, sp); err != nil {
@@ -75,7 +81,7 @@ func (c *Core) space(ctx context.Context, id cloud.SpaceID) (*cloud.Space, error
 	if err != nil {
 		return nil, err
 	}
-	return c.show(ctx, u, s)
+	return c.showFor(ctx, u, s, u.May(cloud.ListSpaces))
 }
 
 func (c *Core) Home(ctx context.Context) (*cloud.Space, error) {
@@ -107,6 +113,15 @@ func (c *Core) makeHome(ctx context.Context, u *cloud.User, id cloud.SpaceID) (*
 	}
 	c.making.Lock()
 	defer c.making.Unlock()
+	if c.dir != nil { // the caller was somebody when the request began; see removeHome
+		now, err := c.dir.User(ctx, "id", string(u.ID))
+		if errors.Is(err, cloud.NotExist) || err == nil && now.Disabled {
+			return nil, cloud.Unauthorized
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	if s, err := c.store.Space(ctx, id); !errors.Is(err, cloud.NotExist) {
 		return s, err
 	}
@@ -175,11 +190,11 @@ func (c *Core) setSpace(ctx context.Context, s *cloud.Space) (*cloud.Space, erro
 		return nil, err
 	}
 	defer c.leave(sp)
-	if err := allow(sp.own(u, s.ID.Root(), c.now()), cloud.CanUpdateGrant); err != nil {
-		return nil, err
-	}
 	old, err := c.store.Space(ctx, s.ID)
 	if err != nil {
+		return nil, err
+	}
+	if err := mayAlter(u, sp.own(u, s.ID.Root(), c.now()), old, s, name); err != nil {
 		return nil, err
 	}
 	if old.Kind == cloud.Personal && !s.Disabled.IsZero() {
@@ -197,7 +212,33 @@ func (c *Core) setSpace(ctx context.Context, s *cloud.Space) (*cloud.Space, erro
 	sp.mu.Lock()
 	sp.quota, sp.disabled = got.Quota, !got.Disabled.IsZero()
 	sp.mu.Unlock()
-	return c.show(ctx, u, got)
+	return c.showFor(ctx, u, got, true)
+}
+
+// mayAlter says whether a user with these rights on a space may make it what
+// is wanted: as one of its managers, or by a permission for all spaces.
+func mayAlter(u *cloud.User, have cloud.Rights, old, want *cloud.Space, name string) error {
+	manages, quota := have.Has(cloud.CanUpdateGrant), cloud.SetSpaceQuota
+	if old.Kind == cloud.Personal {
+		quota = cloud.SetHomeQuota
+	}
+	if !manages && !u.May(cloud.ManageSpaces) && !u.May(cloud.EnableSpaces) && !u.May(quota) {
+		return cmp.Or(allow(have, 0), error(cloud.Permission))
+	}
+	for _, part := range []struct {
+		differs bool
+		manages bool
+		needs   cloud.SystemPermission
+	}{
+		{name != old.Name || want.Alias != "" && want.Alias != old.Alias || want.Description != old.Description, manages, cloud.ManageSpaces},
+		{want.Disabled.IsZero() != old.Disabled.IsZero(), manages, cloud.EnableSpaces},
+		{want.Quota != old.Quota, manages && old.Kind != cloud.Personal, quota}, // nobody gives themselves room
+	} {
+		if part.differs && !part.manages && !u.May(part.needs) {
+			return cloud.Permission
+		}
+	}
+	return nil
 }
 
 func (c *Core) makeSpace(ctx context.Context, u *cloud.User, s *cloud.Space, name string) (*cloud.Space, error) {
@@ -240,9 +281,7 @@ func (c *Core) removeSpace(ctx context.Context, id cloud.SpaceID, purge bool) er
 	if err != nil {
 		return err
 	}
-	if !s.Root.Rights.Has(cloud.CanUpdateGrant) {
-		return cloud.Permission
-	}
+	u := cloud.CallerFrom(ctx).User
 	if !purge {
 		if s.Disabled.IsZero() {
 			s.Disabled = c.now()
@@ -250,9 +289,20 @@ func (c *Core) removeSpace(ctx context.Context, id cloud.SpaceID, purge bool) er
 		_, err = c.setSpace(ctx, s)
 		return err
 	}
+	needs := cloud.RemoveSpaces
+	if s.Kind == cloud.Personal {
+		needs = cloud.RemoveHomes
+	}
+	if !u.May(needs) {
+		return cloud.Refuse(cloud.Permission, "Only an administrator can remove a space for good.")
+	}
 	if s.Disabled.IsZero() {
 		return cloud.Refuse(cloud.Invalid, "Disable the space first.")
 	}
+	return c.dropSpace(ctx, id)
+}
+
+func (c *Core) dropSpace(ctx context.Context, id cloud.SpaceID) error {
 	if err := c.store.DropSpace(ctx, id); err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func (h *handler) nameOf(r *http.Request, id cloud.UserID) (string, error) {
 	if u := cloud.CallerFrom(r.Context()).User; u != nil && u.ID == id {
 		return displayName(u), nil
 	}
-	u, err := h.dir.User(r.Context(), "id", string(id))
+	u, err := h.people.User(r.Context(), "id", string(id))
 	if cloud.KindOf(err) == cloud.NotExist {
 		return "", nil
 	}

@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"cmp"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -12,7 +11,7 @@ import (
 )
 
 // drives lists the spaces that the caller is a member of.
-func (h *handler) drives(w http.ResponseWriter, r *http.Request, _ string) error {
+func (h *handler) drives(w http.ResponseWriter, r *http.Request, _ []string) error {
 	q, err := options(r, "$filter", "$orderby", "$select", "$expand")
 	if err != nil {
 		return err
@@ -21,7 +20,10 @@ func (h *handler) drives(w http.ResponseWriter, r *http.Request, _ string) error
 	if err != nil {
 		return err
 	}
-	order, err := parseOrder(q.Get("$orderby"))
+	order, err := parseOrder(q.Get("$orderby"), map[string]func(*drive) string{
+		"name":                 func(d *drive) string { return d.Name },
+		"lastModifiedDateTime": func(d *drive) string { return d.Modified.UTC().Format("2006-01-02T15:04:05.000000000") },
+	})
 	if err != nil {
 		return err
 	}
@@ -34,14 +36,14 @@ func (h *handler) drives(w http.ResponseWriter, r *http.Request, _ string) error
 		if err != nil {
 			return err
 		}
-		if !wanted(func(field string) string {
+		if !wanted(func(field string) []string {
 			switch field {
 			case "driveType":
-				return string(s.Kind)
+				return []string{string(s.Kind)}
 			case "id":
-				return string(s.ID)
+				return []string{string(s.ID)}
 			}
-			return s.Name
+			return []string{s.Name}
 		}) {
 			continue
 		}
@@ -54,9 +56,7 @@ func (h *handler) drives(w http.ResponseWriter, r *http.Request, _ string) error
 		}
 		found.Value = append(found.Value, d)
 	}
-	if order != nil {
-		slices.SortStableFunc(found.Value, order)
-	}
+	order(found.Value)
 	return write(w, r, http.StatusOK, found)
 }
 
@@ -93,31 +93,7 @@ func (h *handler) extras(sel, expand string) (func(*http.Request, *drive) error,
 	}, nil
 }
 
-// parseOrder reads $orderby: nil when there is none.
-func parseOrder(s string) (func(a, b drive) int, error) {
-	field, direction, _ := strings.Cut(strings.TrimSpace(s), " ")
-	sign := 1
-	switch strings.TrimSpace(direction) {
-	case "", "asc":
-	case "desc":
-		sign = -1
-	default:
-		field = "?"
-	}
-	switch field {
-	case "":
-		return nil, nil
-	case "name":
-		return func(a, b drive) int {
-			return sign * cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.Name, b.Name))
-		}, nil
-	case "lastModifiedDateTime":
-		return func(a, b drive) int { return sign * a.Modified.Compare(b.Modified) }, nil
-	}
-	return nil, cloud.Refuse(cloud.Invalid, "Drives can be ordered by name or lastModifiedDateTime, asc or desc.")
-}
-
-func (h *handler) home(w http.ResponseWriter, r *http.Request, _ string) error {
+func (h *handler) home(w http.ResponseWriter, r *http.Request, _ []string) error {
 	if _, err := options(r, "$select", "$expand"); err != nil {
 		return err
 	}
@@ -125,7 +101,7 @@ func (h *handler) home(w http.ResponseWriter, r *http.Request, _ string) error {
 	return h.answer(w, r, http.StatusOK, s, err)
 }
 
-func (h *handler) drive(w http.ResponseWriter, r *http.Request, id string) error {
+func (h *handler) drive(w http.ResponseWriter, r *http.Request, args []string) error {
 	q, err := options(r, "$select", "$expand")
 	if err != nil {
 		return err
@@ -134,7 +110,7 @@ func (h *handler) drive(w http.ResponseWriter, r *http.Request, id string) error
 	if err != nil {
 		return err
 	}
-	s, err := h.space(r, id)
+	s, err := h.space(r, args[0])
 	if err != nil {
 		return err
 	}
@@ -200,7 +176,7 @@ func (c *driveChange) applyTo(s *cloud.Space) error {
 }
 
 // createDrive makes a project space. Who makes it manages it.
-func (h *handler) createDrive(w http.ResponseWriter, r *http.Request, _ string) error {
+func (h *handler) createDrive(w http.ResponseWriter, r *http.Request, _ []string) error {
 	var change driveChange
 	if err := read(w, r, &change); err != nil {
 		return err
@@ -214,12 +190,12 @@ func (h *handler) createDrive(w http.ResponseWriter, r *http.Request, _ string) 
 }
 
 // updateDrive changes a space; with the header Restore it enables it again.
-func (h *handler) updateDrive(w http.ResponseWriter, r *http.Request, id string) error {
+func (h *handler) updateDrive(w http.ResponseWriter, r *http.Request, args []string) error {
 	var change driveChange
 	if err := read(w, r, &change); err != nil {
 		return err
 	}
-	s, err := h.space(r, id)
+	s, err := h.space(r, args[0])
 	if err != nil {
 		return err
 	}
@@ -236,16 +212,15 @@ func (h *handler) updateDrive(w http.ResponseWriter, r *http.Request, id string)
 
 // removeDrive disables a space; with the header Purge it removes a disabled
 // one for good.
-func (h *handler) removeDrive(w http.ResponseWriter, r *http.Request, id string) error {
-	s, err := h.space(r, id)
+func (h *handler) removeDrive(w http.ResponseWriter, r *http.Request, args []string) error {
+	s, err := h.space(r, args[0])
 	if err != nil {
 		return err
 	}
 	if err := h.files.RemoveSpace(r.Context(), s.ID, isSet(r, "Purge")); err != nil {
 		return err
 	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return writeNothing(w)
 }
 
 // isSet reads a header that is a switch: "T" or "true".

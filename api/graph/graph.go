@@ -1,6 +1,7 @@
-// Package graph serves the part of the LibreGraph API that is about people and
-// their drives, which is what Graph calls spaces. It translates between JSON
-// and cloud.Files and decides nothing; every failure is an OData error.
+// Package graph serves the part of the LibreGraph API that is about people,
+// their groups and their drives, which is what Graph calls spaces. It
+// translates between JSON and cloud.Files and cloud.People and decides
+// nothing; every failure is an OData error.
 package graph
 
 import (
@@ -10,7 +11,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -18,24 +18,29 @@ import (
 	"opencloud/cloud"
 )
 
-// Options are what an administrator can set: nothing so far.
-type Options struct{}
+// Options are what an administrator can set.
+type Options struct {
+	MaxBind int `yaml:"group_members_patch_limit" env:"GRAPH_GROUP_MEMBERS_PATCH_LIMIT" default:"20" doc:"Most members that one request can put into a group."`
+
+	Product string `yaml:"-"` // what the application is called whose roles users have
+}
 
 // maxBody is more than any request of this API needs.
 const maxBody = 256 << 10 // bytes
 
 type handler struct {
 	files  cloud.Files
-	dir    cloud.Directory
+	people cloud.People
+	opts   Options
 	routes []route
 }
 
 // A route answers one method on one path below the version. A "*" in the path
-// stands for one segment, which becomes arg.
+// stands for one segment, which becomes one of args.
 type route struct {
 	method string
 	path   string
-	serve  func(h *handler, w http.ResponseWriter, r *http.Request, arg string) error
+	serve  func(h *handler, w http.ResponseWriter, r *http.Request, args []string) error
 
 	segments []string
 }
@@ -43,6 +48,12 @@ type route struct {
 func table() []route {
 	return []route{
 		{method: "GET", path: "me", serve: (*handler).me},
+		{method: "PATCH", path: "me", serve: (*handler).updateMe},
+		{method: "POST", path: "me/changePassword", serve: (*handler).changePassword},
+		{method: "GET", path: "me/photo/$value", serve: (*handler).photo},
+		{method: "PUT", path: "me/photo/$value", serve: (*handler).setPhoto},
+		{method: "PATCH", path: "me/photo/$value", serve: (*handler).setPhoto},
+		{method: "DELETE", path: "me/photo/$value", serve: (*handler).removePhoto},
 		{method: "GET", path: "me/drive", serve: (*handler).home},
 		{method: "GET", path: "me/drives", serve: (*handler).drives},
 		{method: "GET", path: "drives", serve: (*handler).drives},
@@ -50,13 +61,32 @@ func table() []route {
 		{method: "GET", path: "drives/*", serve: (*handler).drive},
 		{method: "PATCH", path: "drives/*", serve: (*handler).updateDrive},
 		{method: "DELETE", path: "drives/*", serve: (*handler).removeDrive},
+		{method: "GET", path: "users", serve: (*handler).users},
+		{method: "POST", path: "users", serve: (*handler).createUser},
+		{method: "GET", path: "users/*", serve: (*handler).user},
+		{method: "PATCH", path: "users/*", serve: (*handler).updateUser},
+		{method: "DELETE", path: "users/*", serve: (*handler).removeUser},
+		{method: "GET", path: "users/*/drive", serve: (*handler).userDrive},
+		{method: "GET", path: "users/*/photo/$value", serve: (*handler).photo},
+		{method: "GET", path: "users/*/appRoleAssignments", serve: (*handler).assignments},
+		{method: "POST", path: "users/*/appRoleAssignments", serve: (*handler).assign},
+		{method: "DELETE", path: "users/*/appRoleAssignments/*", serve: (*handler).unassign},
+		{method: "GET", path: "groups", serve: (*handler).groups},
+		{method: "POST", path: "groups", serve: (*handler).createGroup},
+		{method: "GET", path: "groups/*", serve: (*handler).group},
+		{method: "PATCH", path: "groups/*", serve: (*handler).updateGroup},
+		{method: "DELETE", path: "groups/*", serve: (*handler).removeGroup},
+		{method: "GET", path: "groups/*/members", serve: (*handler).members},
+		{method: "POST", path: "groups/*/members/$ref", serve: (*handler).join},
+		{method: "DELETE", path: "groups/*/members/*/$ref", serve: (*handler).leave},
+		{method: "GET", path: "applications", serve: (*handler).applications},
+		{method: "GET", path: "applications/*", serve: (*handler).application},
 	}
 }
 
-// New serves /graph/v1.0 and /graph/v1beta1, which are the same here. The
-// directory is asked for the names of owners.
-func New(files cloud.Files, dir cloud.Directory, _ Options) http.Handler {
-	h := &handler{files: files, dir: dir, routes: table()}
+// New serves /graph/v1.0 and /graph/v1beta1, which are the same here.
+func New(files cloud.Files, people cloud.People, opts Options) http.Handler {
+	h := &handler{files: files, people: people, opts: opts, routes: table()}
 	for i := range h.routes {
 		h.routes[i].segments = strings.Split(h.routes[i].path, "/")
 	}
@@ -76,12 +106,12 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var allowed []string
 	for i := range h.routes {
 		t := &h.routes[i]
-		arg, ok := t.match(segments)
+		args, ok := t.match(segments)
 		if !ok {
 			continue
 		}
 		if t.method == method {
-			if err := t.serve(h, w, r, arg); err != nil {
+			if err := t.serve(h, w, r, args); err != nil {
 				httpx.FailOData(w, r, err)
 			}
 			return
@@ -115,60 +145,19 @@ func split(escaped string) ([]string, error) {
 	return segments, nil
 }
 
-func (t *route) match(segments []string) (arg string, ok bool) {
+func (t *route) match(segments []string) (args []string, ok bool) {
 	if len(segments) != len(t.segments) {
-		return "", false
+		return nil, false
 	}
 	for i, want := range t.segments {
 		switch {
 		case want == "*" && segments[i] != "":
-			arg = segments[i]
+			args = append(args, segments[i])
 		case want != segments[i]:
-			return "", false
+			return nil, false
 		}
 	}
-	return arg, true
-}
-
-// caller is who asks. Of what needs no files nobody else checks it.
-func caller(r *http.Request) (*cloud.User, error) {
-	u := cloud.CallerFrom(r.Context()).User
-	if u == nil {
-		return nil, cloud.Unauthorized
-	}
-	return u, nil
-}
-
-// options reads the query. An OData option that the call does not know is
-// refused: to leave it out would answer another question.
-func options(r *http.Request, known ...string) (url.Values, error) {
-	q, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, cloud.Refuse(cloud.Invalid, "The query is not properly encoded.")
-	}
-	for key := range q {
-		if strings.HasPrefix(key, "$") && !slices.Contains(known, key) {
-			return nil, cloud.Refuse(cloud.Invalid, "The query option %q is not supported here.", key)
-		}
-	}
-	return q, nil
-}
-
-// list takes apart an option such as $select or $expand and refuses what is
-// not among known, if any.
-func list(option, value string, known ...string) ([]string, error) {
-	var items []string
-	for item := range strings.SplitSeq(value, ",") {
-		item = strings.TrimSpace(item)
-		if item == "" {
-			continue
-		}
-		if known != nil && !slices.Contains(known, item) {
-			return nil, cloud.Refuse(cloud.Invalid, "%s does not know %q.", option, item)
-		}
-		items = append(items, item)
-	}
-	return items, nil
+	return args, true
 }
 
 // read decodes a JSON body; an empty one leaves v as it is. Only what says
@@ -211,7 +200,7 @@ func write(w http.ResponseWriter, r *http.Request, status int, v any) error {
 	return nil
 }
 
-// A collection is how OData wraps a list.
-type collection[T any] struct {
-	Value []T `json:"value"`
+func writeNothing(w http.ResponseWriter) error {
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }

@@ -21,6 +21,9 @@ type Options struct {
 	Edition        string `yaml:"-"`
 	Version        string `yaml:"-"` // what old clients compare: three numbers, at least 10
 
+	Password  Passwords `yaml:"-"`
+	MinSearch int       `yaml:"-"` // fewest characters by which people can search for others
+
 	MaxQuota   int64 `yaml:"-"` // bytes that a space can be given at most; 0 is unlimited
 	NoVersions bool  `yaml:"-"` // earlier contents are not kept
 
@@ -30,6 +33,9 @@ type Options struct {
 	MaxChunkSize   int64  `yaml:"-"`
 	MethodOverride string `yaml:"-"`
 }
+
+// Passwords are numbers of characters.
+type Passwords struct{ Min, Max, Lower, Upper, Digits, Special int }
 
 type handler struct {
 	files cloud.Files

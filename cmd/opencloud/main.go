@@ -22,6 +22,8 @@ type verbs struct {
 	Server  serverVerb  `cmd:"" help:"Start the server. The first start sets everything up."`
 	Init    initVerb    `cmd:"" help:"Write the configuration and make the user admin, without starting."`
 	User    userVerb    `cmd:"" help:"Add, list, change and remove users. The server may be running."`
+	Group   groupVerb   `cmd:"" help:"Add, list, fill and remove groups. The server may be running."`
+	Role    roleVerb    `cmd:"" help:"Show the roles that users can have."`
 	Storage storageVerb `cmd:"" help:"Look after the storage. The server must be stopped."`
 	Config  configVerb  `cmd:"" help:"Print the settings in effect and where each came from."`
 	Health  healthVerb  `cmd:"" help:"Ask a running server whether it is well."`

@@ -65,6 +65,9 @@ func play(t *testing.T, home string, steps []step) {
 func TestUsers(t *testing.T) {
 	play(t, t.TempDir(), []step{
 		{"user list", "", 0, "NAME"},
+		{"user add weak -p secret", "", 0, "Warning: The password is too short: at least 8 characters.\n"},
+		{"OC_PASSWORD_POLICY_DISABLED=true user password weak -p secret", "", 0, "Changed the password of weak."},
+		{"user remove weak", "", 0, "Removed the user weak"},
 		{"user add ada -p secret -d Ada -m ada@example.org -r admin", "", 0, "Made the user ada ("},
 		{"user add ADA -p secret", "", 1, `opencloud: There is a user "ADA" already.`},
 		{"user add a:b -p secret", "", 1, "must not contain a colon"},
@@ -80,6 +83,33 @@ func TestUsers(t *testing.T) {
 		{"user remove bob", "", 0, "The files stay on the storage."},
 		{"user remove bob", "", 1, `There is no user "bob".`},
 		{"user", "", 2, "opencloud --help says what there is."},
+	})
+}
+
+func TestGroupsAndRoles(t *testing.T) {
+	play(t, t.TempDir(), []step{
+		{"group list", "", 0, "NAME"},
+		{"group add crew -d Everybody", "", 0, "Made the group crew ("},
+		{"group add CREW", "", 1, `The group name "CREW" is already taken.`},
+		{"group add guests", "", 0, "Made the group guests ("},
+		{"user add ada -p secret --group crew --group GUESTS -r spaceadmin", "", 0, "Made the user ada ("},
+		{"user add eve -p secret --group nope", "", 1, `There is no group "nope". opencloud group list shows all.`},
+		{"user list", "", 0, "spaceadmin  crew, guests"},
+		{"user add bob -p secret", "", 0, "Made the user bob ("},
+		{"group join crew bob ada", "", 0, "bob is in the group crew.\nada is in the group crew.\n"},
+		{"group join crew nobody", "", 1, `There is no user "nobody".`},
+		{"group join crew", "", 2, "opencloud --help says what there is."},
+		{"group list", "", 0, "crew    2        Everybody"},
+		{"group list --json", "", 0, `"Name":"crew","Description":"Everybody","Members":["ada","bob"]`},
+		{"group leave crew ada", "", 0, "ada is no longer in the group crew."},
+		{"group leave crew ada", "", 1, "This user is not in the group."},
+		{"group remove guests", "", 0, "Removed the group guests ("},
+		{"group remove guests", "", 1, `There is no group "guests".`},
+		{"user role bob admin", "", 0, "The role of bob is now admin."},
+		{"user role bob king", "", 1, `There is no role "king". The roles are: admin, spaceadmin, user, user-light.`},
+		{"user role nobody user", "", 1, `There is no user "nobody".`},
+		{"user list", "", 0, "admin       crew"},
+		{"role list", "", 0, "Accounts.ReadWrite"},
 	})
 }
 

@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -13,6 +13,7 @@ import (
 	"opencloud/app"
 	"opencloud/cloud"
 	"opencloud/config"
+	"opencloud/core"
 	"opencloud/directory/builtin"
 )
 
@@ -20,22 +21,16 @@ type userVerb struct {
 	Add      userAdd      `cmd:"" help:"Make a user."`
 	List     userList     `cmd:"" help:"List all users."`
 	Password userPassword `cmd:"" help:"Give a user a new password."`
+	Role     userRole     `cmd:"" help:"Give a user another role."`
 	Remove   userRemove   `cmd:"" help:"Remove a user. The files stay on the storage."`
 }
 
-// roles are the names of the roles of the whole system.
-var roles = map[string]string{
-	"admin":      cloud.RoleAdmin,
-	"spaceadmin": cloud.RoleSpaceAdmin,
-	"user":       cloud.RoleUser,
-	"user-light": cloud.RoleUserLight,
-}
-
 type userAdd struct {
-	Name        string `arg:"" help:"Login name."`
-	DisplayName string `short:"d" help:"Name that others see; the login name if empty."`
-	Mail        string `short:"m" help:"Mail address."`
-	Role        string `short:"r" help:"Role: admin, spaceadmin, user or user-light." default:"user"`
+	Name        string   `arg:"" help:"Login name."`
+	DisplayName string   `short:"d" help:"Name that others see; the login name if empty."`
+	Mail        string   `short:"m" help:"Mail address."`
+	Role        string   `short:"r" help:"Role: admin, spaceadmin, user or user-light." default:"user"`
+	Group       []string `help:"Group to put the user into; more than once for more."`
 	secretFlags
 }
 
@@ -47,11 +42,19 @@ type secretFlags struct {
 }
 
 func (v *userAdd) Run(ctx context.Context, c *console) error {
-	role, ok := roles[v.Role]
-	if !ok {
-		return cloud.Refuse(cloud.Invalid, "There is no role %q. The roles are: %s.", v.Role, strings.Join(slices.Sorted(maps.Keys(roles)), ", "))
+	role, err := roleBy(v.Role)
+	if err != nil {
+		return err
 	}
 	return withUsers(c, func(d *builtin.Directory) error {
+		var groups []*cloud.Group
+		for _, name := range v.Group {
+			g, err := findGroup(ctx, d, name)
+			if err != nil {
+				return err
+			}
+			groups = append(groups, g)
+		}
 		if _, err := d.User(ctx, "name", v.Name); err == nil {
 			return cloud.Refuse(cloud.Exist, "There is a user %q already.", v.Name)
 		}
@@ -59,12 +62,17 @@ func (v *userAdd) Run(ctx context.Context, c *console) error {
 		if err != nil {
 			return err
 		}
-		u := &cloud.User{Name: v.Name, Display: v.DisplayName, Mail: v.Mail, Role: role}
+		u := &cloud.User{Name: v.Name, Display: v.DisplayName, Mail: v.Mail, Role: role.ID}
 		if u.Display == "" {
 			u.Display = u.Name
 		}
 		if u, err = d.SetUser(ctx, u, password); err != nil {
 			return err
+		}
+		for _, g := range groups {
+			if err := d.Join(ctx, g.ID, u.ID); err != nil {
+				return err
+			}
 		}
 		fmt.Fprintf(c.out, "Made the user %s (%s).\n", u.Name, u.ID)
 		if generated {
@@ -82,28 +90,37 @@ func (v *userList) Run(ctx context.Context, c *console) error {
 	return withUsers(c, func(d *builtin.Directory) error {
 		if v.JSON {
 			enc := json.NewEncoder(c.out)
-			for u, err := range d.Users(ctx) {
+			for u, err := range d.Users(ctx, "") {
 				if err = errors.Join(err, enc.Encode(u)); err != nil {
 					return err
 				}
 			}
 			return nil
 		}
-		names := map[string]string{}
-		for name, id := range roles {
-			names[id] = name
-		}
-		tw := tabwriter.NewWriter(c.out, 0, 8, 2, ' ', 0)
-		fmt.Fprintln(tw, "NAME\tDISPLAY NAME\tMAIL\tROLE\tID\t")
-		for u, err := range d.Users(ctx) {
+		groups := map[cloud.GroupID]string{}
+		for g, err := range d.Groups(ctx, "") {
 			if err != nil {
 				return err
 			}
-			role := names[u.Role]
+			groups[g.ID] = g.Name
+		}
+		tw := tabwriter.NewWriter(c.out, 0, 8, 2, ' ', 0)
+		fmt.Fprintln(tw, "NAME\tDISPLAY NAME\tMAIL\tROLE\tGROUPS\tID\t")
+		for u, err := range d.Users(ctx, "") {
+			if err != nil {
+				return err
+			}
+			r, _ := cloud.RoleBy(u.Role)
+			role := cmp.Or(r.Name, "none")
 			if u.Disabled {
 				role += ", disabled"
 			}
-			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t\n", u.Name, u.Display, u.Mail, role, u.ID)
+			var in []string
+			for _, id := range u.Groups {
+				in = append(in, groups[id])
+			}
+			slices.Sort(in)
+			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t\n", u.Name, u.Display, u.Mail, role, strings.Join(in, ", "), u.ID)
 		}
 		return tw.Flush()
 	})
@@ -129,6 +146,56 @@ func (v *userPassword) Run(ctx context.Context, c *console) error {
 		}
 		return nil
 	})
+}
+
+type userRole struct {
+	Name string `arg:"" help:"Login name."`
+	Role string `arg:"" help:"Role: admin, spaceadmin, user or user-light."`
+}
+
+func (v *userRole) Run(ctx context.Context, c *console) error {
+	role, err := roleBy(v.Role)
+	if err != nil {
+		return err
+	}
+	return withUser(ctx, c, v.Name, func(d *builtin.Directory, u *cloud.User) error {
+		u.Role = role.ID
+		if _, err := d.SetUser(ctx, u, ""); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.out, "The role of %s is now %s.\n", u.Name, role.Name)
+		return nil
+	})
+}
+
+type roleVerb struct {
+	List roleList `cmd:"" help:"List the roles and what each may do."`
+}
+
+type roleList struct{}
+
+func (v *roleList) Run(c *console) error {
+	tw := tabwriter.NewWriter(c.out, 0, 8, 2, ' ', 0)
+	for _, r := range cloud.Roles() {
+		fmt.Fprintf(tw, "%s\t%s\t%s\t\n", r.Name, r.Display, r.ID)
+		for p := range r.Privileges() {
+			fmt.Fprintf(tw, "  %s\t%s\t\t\n", p.Name, p.Scope)
+		}
+	}
+	return tw.Flush()
+}
+
+// roleBy finds a role by its name or id.
+func roleBy(name string) (cloud.Role, error) {
+	r, ok := cloud.RoleBy(name)
+	if ok {
+		return r, nil
+	}
+	var names []string
+	for _, r := range cloud.Roles() {
+		names = append(names, r.Name)
+	}
+	return r, cloud.Refuse(cloud.Invalid, "There is no role %q. The roles are: %s.", name, strings.Join(names, ", "))
 }
 
 type userRemove struct {
@@ -159,10 +226,7 @@ func withUsers(c *console, do func(*builtin.Directory) error) error {
 
 func withUser(ctx context.Context, c *console, name string, do func(*builtin.Directory, *cloud.User) error) error {
 	return withUsers(c, func(d *builtin.Directory) error {
-		u, err := d.User(ctx, "name", name)
-		if errors.Is(err, cloud.NotExist) {
-			return cloud.Refuse(cloud.NotExist, "There is no user %q. opencloud user list shows all.", name)
-		}
+		u, err := findUser(ctx, d, name)
 		if err != nil {
 			return err
 		}
@@ -170,15 +234,26 @@ func withUser(ctx context.Context, c *console, name string, do func(*builtin.Dir
 	})
 }
 
+func findUser(ctx context.Context, d *builtin.Directory, name string) (*cloud.User, error) {
+	u, err := d.User(ctx, "name", name)
+	if errors.Is(err, cloud.NotExist) {
+		return nil, cloud.Refuse(cloud.NotExist, "There is no user %q. opencloud user list shows all.", name)
+	}
+	return u, err
+}
+
 // password is from the flag, the input or the keyboard, or else random.
 func (f *secretFlags) password(c *console, name string) (password string, generated bool, err error) {
 	switch {
 	case f.Password != "":
-		return f.Password, false, nil
+		return f.Password, false, warn(c, f.Password, name)
 	case f.Stdin:
 		password, err = line(c.in)
 		if err == nil && password == "" {
 			err = cloud.Refuse(cloud.Invalid, "The input has no password.")
+		}
+		if err == nil {
+			err = warn(c, password, name)
 		}
 		return password, false, err
 	case f.Generate || !isTerminal(c.in):
@@ -193,5 +268,25 @@ func (f *secretFlags) password(c *console, name string) (password string, genera
 	if err == nil && again != password {
 		err = cloud.Refuse(cloud.Invalid, "The two passwords are not the same. Nothing was changed.")
 	}
+	if err == nil {
+		err = warn(c, password, name)
+	}
 	return password, false, err
+}
+
+// warn says what is wrong with a password. Who has the files of the server
+// may choose any; the policy is for those who come over the network.
+func warn(c *console, password, name string) error {
+	cfg, err := config.Load(config.System())
+	if err != nil {
+		return err
+	}
+	policy, err := core.NewPolicy(cfg.People.Password)
+	if err != nil {
+		return err
+	}
+	if weak := policy.Check(password, name); weak != nil {
+		fmt.Fprintf(c.err, "Warning: %s\n", cloud.Say(weak))
+	}
+	return nil
 }

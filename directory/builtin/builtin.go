@@ -1,21 +1,28 @@
-// Package builtin keeps the users of a small to middling installation in
-// plain files, one a user, that people can read and other processes can change
-// at the same time. It is not a protocol: it knows neither LDAP nor HTTP.
+// Package builtin keeps the users and groups of a small to middling
+// installation in plain files, one each, that people can read and other
+// processes can change at the same time. It is not a protocol: it knows
+// neither LDAP nor HTTP.
+//
+// Memberships are in the files of the users: to join or to leave a group is
+// one write of a small file, and nothing can disagree. A group that a file
+// names but that is no more does not count; ids do not come back.
 package builtin
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
 	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode"
 
 	"opencloud/cloud"
 )
@@ -32,38 +39,24 @@ type Options struct {
 	Log *slog.Logger `yaml:"-"` // told of damaged files; nil: slog.Default
 }
 
-// Bounds on what a user is made of, in bytes.
-const (
-	maxText     = 255
-	maxPassword = 1024
-	maxGroups   = 1000
-)
-
 // A Directory implements cloud.Directory on the files of a folder.
 type Directory struct {
-	root, users string
-	opts        Options
-	log         *slog.Logger
+	root          string
+	users, groups folder
+	opts          Options
+	log           *slog.Logger
 
-	mu     sync.RWMutex // guards the maps; the accounts in them never change
-	byID   map[cloud.UserID]*account
-	byName map[string]*account // by fold
-	byMail map[string]*account
+	mu sync.RWMutex // guards what follows; the accounts and groups in it never change
+	*accounts
+	groupByID   map[cloud.GroupID]*group
+	groupByName map[string]*group // by fold
 
-	stamp    atomic.Int64 // mtime of the folder that the maps agree with
-	changing atomic.Bool  // a change of our own is on its way into the maps
+	haystack atomic.Pointer[haystack] // as of the last search
+	words    words
 
 	gate   chan struct{} // holds a token for each check under way
 	nobody string        // a hash that unknown names are checked against
 	seen   *memory
-}
-
-// account is a user with the password, as in the file.
-type account struct {
-	cloud.User
-	Password string `json:",omitempty"` // argon2id in PHC form; empty: cannot sign in
-
-	file fileID // what the account was read from
 }
 
 // Open reads the folder, which is made if it is missing. Any number of
@@ -77,21 +70,34 @@ func Open(path string, opts Options) (*Directory, error) {
 		opts.Checks = runtime.GOMAXPROCS(0)
 	}
 	d := &Directory{
-		root: path, users: filepath.Join(path, "users"), opts: opts, log: opts.Log,
+		root: path, opts: opts, log: opts.Log, words: words{all: map[string]*string{}},
 		gate: make(chan struct{}, opts.Checks),
 		seen: newMemory(opts.Remember),
 	}
 	if d.log == nil {
 		d.log = slog.Default()
 	}
-	if err := os.MkdirAll(d.users, 0o700); err != nil {
-		return nil, cloud.E("builtin.Open", cloud.Ref{}, err)
+	d.users = folder{root: path, path: filepath.Join(path, "users"), log: d.log, load: d.loadUsers, own: d.own}
+	d.groups = folder{root: path, path: filepath.Join(path, "groups"), log: d.log, load: d.loadGroups, own: d.own}
+	for _, f := range []*folder{&d.users, &d.groups} {
+		if err := os.MkdirAll(f.path, 0o700); err != nil {
+			return nil, cloud.E("builtin.Open", cloud.Ref{}, err)
+		}
 	}
+	d.own(d.groups.path)
 	d.nobody = d.unknown()
-	if err := d.refresh(); err != nil {
+	if err := d.current(); err != nil {
 		return nil, cloud.E("builtin.Open", cloud.Ref{}, err)
 	}
 	return d, nil
+}
+
+// current makes the maps agree with the files if another process changed them.
+func (d *Directory) current() error {
+	if err := d.users.current(); err != nil {
+		return err
+	}
+	return d.groups.current()
 }
 
 // Close has nothing to do: every change is durable when its method returns.
@@ -116,31 +122,24 @@ func (d *Directory) User(ctx context.Context, by, value string) (*cloud.User, er
 		return nil, cloud.Refuse(cloud.Invalid, "Users are found by id, name or mail, not by %q.", by)
 	}
 	if a == nil {
-		return nil, cloud.E("builtin.User", cloud.Ref{}, cloud.Refuse(cloud.NotExist, "There is no such user."))
+		return nil, cloud.E("builtin.User", cloud.Ref{}, noUser())
 	}
-	return a.user(), nil
+	return d.user(a), nil
 }
 
-// Users yields all as they are at the start, by name.
-func (d *Directory) Users(ctx context.Context) iter.Seq2[*cloud.User, error] {
+// Users yields those who match as they are at the start, by name.
+func (d *Directory) Users(ctx context.Context, search string) iter.Seq2[*cloud.User, error] {
 	return func(yield func(*cloud.User, error) bool) {
 		if err := d.current(); err != nil {
 			yield(nil, cloud.E("builtin.Users", cloud.Ref{}, err))
 			return
 		}
-		d.mu.RLock()
-		all := make([]*account, 0, len(d.byID))
-		for _, a := range d.byID {
-			all = append(all, a)
-		}
-		d.mu.RUnlock()
-		slices.SortFunc(all, func(a, b *account) int { return strings.Compare(a.Name, b.Name) })
-		for _, a := range all {
-			if err := ctx.Err(); err != nil {
-				yield(nil, cloud.E("builtin.Users", cloud.Ref{}, err))
+		for a := range d.search().find(fold(search)) {
+			if ctx.Err() != nil {
+				yield(nil, cloud.E("builtin.Users", cloud.Ref{}, ctx.Err()))
 				return
 			}
-			if !yield(a.user(), nil) {
+			if !yield(d.copied(a), nil) {
 				return
 			}
 		}
@@ -154,15 +153,12 @@ func (d *Directory) Empty() bool {
 	return len(d.byID) == 0
 }
 
-// SetUser creates or changes a user. A user without role gets RoleUser. The
-// mail, too, belongs to one user at most: else Exist.
+// SetUser creates or changes a user. The mail, too, belongs to one user at
+// most: else Exist.
 func (d *Directory) SetUser(ctx context.Context, u *cloud.User, password string) (*cloud.User, error) {
-	a := &account{User: *u}
-	a.Groups = slices.Clone(u.Groups)
-	if a.Role == "" {
-		a.Role = cloud.RoleUser
-	}
-	if err := a.check(password); err != nil {
+	r := record{User: *u}
+	r.Groups = nil
+	if err := check(u, password); err != nil {
 		return nil, cloud.E("builtin.SetUser", cloud.Ref{}, err)
 	}
 	if password != "" {
@@ -170,122 +166,116 @@ func (d *Directory) SetUser(ctx context.Context, u *cloud.User, password string)
 		if err != nil {
 			return nil, cloud.E("builtin.SetUser", cloud.Ref{}, err)
 		}
-		a.Password = hash
+		r.Password = hash
 	}
-	err := d.change(func() error {
+	var a *account
+	err := d.locked(func() (err error) {
 		d.mu.RLock()
-		old, sameName, sameMail := d.byID[a.ID], d.byName[fold(a.Name)], d.byMail[fold(a.Mail)]
+		old, sameName, sameMail := d.byID[r.ID], d.byName[fold(r.Name)], d.byMail[fold(r.Mail)]
 		d.mu.RUnlock()
 		switch {
-		case a.ID == "":
-			a.ID = cloud.UserID(cloud.NewUUID().String())
+		case r.ID == "":
+			r.ID = cloud.UserID(cloud.NewUUID().String())
+			r.Made = time.Now().UTC().Truncate(time.Second)
+			if r.Role == "" {
+				r.Role = cloud.RoleUser
+			}
 		case old == nil:
-			return cloud.Refuse(cloud.NotExist, "There is no such user.")
-		case password == "":
-			a.Password = old.Password
+			return noUser()
+		default:
+			was, err := d.record(old)
+			if err != nil {
+				return err
+			}
+			r.Groups, r.Made = was.Groups, was.Made
+			if password == "" {
+				r.Password = was.Password
+			}
 		}
-		if sameName != nil && sameName.ID != a.ID {
-			return cloud.Refuse(cloud.Exist, "The user name %q is already taken.", a.Name)
+		if sameName != nil && sameName.id() != r.ID {
+			return cloud.Refuse(cloud.Exist, "The user name %q is already taken.", r.Name)
 		}
-		if sameMail != nil && sameMail.ID != a.ID {
-			return cloud.Refuse(cloud.Exist, "The mail address %q already belongs to another user.", a.Mail)
+		if sameMail != nil && sameMail.id() != r.ID {
+			return cloud.Refuse(cloud.Exist, "The mail address %q already belongs to another user.", r.Mail)
 		}
-		if err := d.write(a); err != nil {
-			return err
-		}
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.forget(old)
-		d.index(a)
-		return nil
+		a, err = d.replace(old, &r)
+		return err
 	})
 	if err != nil {
 		return nil, cloud.E("builtin.SetUser", cloud.Ref{}, err)
 	}
-	return a.user(), nil
+	return d.copied(a), nil
+}
+
+func noUser() error { return cloud.Refuse(cloud.NotExist, "There is no such user.") }
+
+// replace writes a record and puts it in the place of the old account, if any.
+func (d *Directory) replace(old *account, r *record) (a *account, err error) {
+	err = d.users.change(func() error {
+		file, err := d.users.write(string(r.ID), r)
+		if err != nil {
+			return err
+		}
+		a = d.words.account(&r.User, file)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.remove(old)
+		d.add(a)
+		return nil
+	})
+	return a, err
+}
+
+// record reads the file of a user again, for the password.
+func (d *Directory) record(a *account) (*record, error) {
+	body, err := os.ReadFile(d.users.file(string(a.id())))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, noUser()
+	}
+	var r record
+	if err == nil {
+		err = json.Unmarshal(body, &r)
+	}
+	if err == nil {
+		err = r.check(string(a.id()))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("file of the user %s: %w", a.id(), err)
+	}
+	return &r, nil
 }
 
 // RemoveUser removes the account and nothing else: files stay.
 func (d *Directory) RemoveUser(ctx context.Context, id cloud.UserID) error {
-	err := d.change(func() error {
+	err := d.locked(func() error {
 		d.mu.RLock()
 		old := d.byID[id]
 		d.mu.RUnlock()
 		if old == nil {
-			return cloud.Refuse(cloud.NotExist, "There is no such user.")
+			return noUser()
 		}
-		if err := d.unlink(id); err != nil {
-			return err
-		}
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.forget(old)
-		return nil
+		return d.users.change(func() error {
+			if err := d.users.unlink(string(id)); err != nil {
+				return err
+			}
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.remove(old)
+			return nil
+		})
 	})
 	return cloud.E("builtin.RemoveUser", cloud.Ref{}, err)
 }
 
-// check says what is wrong with what a caller gave.
-func (a *account) check(password string) error {
-	if err := cloud.CheckName(a.Name); err != nil {
-		return cloud.Refuse(cloud.Invalid, "This cannot be a user name. %s", cloud.Say(err))
-	}
-	if strings.Contains(a.Name, ":") || a.Name != strings.TrimSpace(a.Name) {
-		return cloud.Refuse(cloud.Invalid, "A user name must not contain a colon, or begin or end with a blank.")
-	}
-	for _, text := range []string{a.Display, a.Mail, a.Role} {
-		if len(text) > maxText || strings.ContainsFunc(text, unicode.IsControl) {
-			return cloud.Refuse(cloud.Invalid, "Display name, mail address and role take at most %d bytes without control characters.", maxText)
-		}
-	}
-	if len(a.Groups) > maxGroups {
-		return cloud.Refuse(cloud.Invalid, "A user can be in %d groups at most.", maxGroups)
-	}
-	if len(password) > maxPassword {
-		return cloud.Refuse(cloud.Invalid, "The password is too long: at most %d bytes.", maxPassword)
-	}
-	return nil
+// user is a copy to hand out. The caller holds mu.
+func (d *Directory) user(a *account) *cloud.User {
+	u := a.user()
+	u.Groups = slices.DeleteFunc(u.Groups, func(g cloud.GroupID) bool { return d.groupByID[g] == nil })
+	return u
 }
 
-// user is a copy to hand out.
-func (a *account) user() *cloud.User {
-	u := a.User
-	u.Groups = slices.Clone(u.Groups)
-	return &u
-}
-
-// index and forget keep the maps alike. The caller holds mu.
-func (d *Directory) index(a *account) {
-	d.byID[a.ID] = a
-	d.byName[fold(a.Name)] = a
-	if a.Mail != "" {
-		d.byMail[fold(a.Mail)] = a
-	}
-}
-
-func (d *Directory) forget(a *account) {
-	if a == nil {
-		return
-	}
-	delete(d.byID, a.ID)
-	delete(d.byName, fold(a.Name))
-	delete(d.byMail, fold(a.Mail))
-}
-
-// fold maps all that strings.EqualFold takes for equal to the same string.
-func fold(s string) string {
-	ascii := true
-	for i := range len(s) {
-		ascii = ascii && s[i] < 0x80
-	}
-	if ascii { // the least of those that are equal to a letter is its upper case
-		return strings.ToUpper(s)
-	}
-	return strings.Map(func(r rune) rune {
-		least := r
-		for o := unicode.SimpleFold(r); o != r; o = unicode.SimpleFold(o) {
-			least = min(least, o)
-		}
-		return least
-	}, s)
+func (d *Directory) copied(a *account) *cloud.User {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.user(a)
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -44,16 +45,22 @@ func (d *Directory) Verify(ctx context.Context, name, password string) (*cloud.U
 	d.mu.RLock()
 	a := d.byName[fold(name)]
 	d.mu.RUnlock()
-	hash := d.nobody
-	if a != nil && a.Password != "" {
-		hash = a.Password
+	hash, known := d.nobody, false
+	if a != nil {
+		r, err := d.record(a)
+		switch {
+		case errors.Is(err, cloud.NotExist): // removed this moment
+		case err != nil:
+			return nil, cloud.E("builtin.Verify", cloud.Ref{}, err)
+		case r.Password != "":
+			hash, known = r.Password, !r.Disabled
+		}
 	}
-	ok := matches(hash, password)
-	if !ok || a == nil || a.Password == "" || a.Disabled {
+	if !matches(hash, password) || !known {
 		return nil, cloud.E("builtin.Verify", cloud.Ref{}, wrong)
 	}
 	d.seen.add(name, password, a)
-	return a.user(), nil
+	return d.copied(a), nil
 }
 
 // Recall is Verify for a password that was right a moment ago: it answers at
@@ -65,10 +72,10 @@ func (d *Directory) Recall(name, password string) *cloud.User {
 	}
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	if d.byID[a.ID] != a { // changed or removed since
+	if d.byID[a.id()] != a { // changed or removed since
 		return nil
 	}
-	return a.user()
+	return d.user(a)
 }
 
 // hash makes the PHC form of a password; it takes the place of a check.

@@ -27,6 +27,8 @@ func Run(t *testing.T, open func(t *testing.T) cloud.Directory) {
 		{"Made", made}, {"Found", found}, {"NotFound", notFound}, {"Names", names}, {"Changed", changed}, {"Taken", taken},
 		{"Removed", removed}, {"Users", users}, {"Copies", copies}, {"Passwords", passwords}, {"LongPassword", longPassword},
 		{"Disabled", disabled}, {"SameTime", sameTime}, {"Crowd", crowd},
+		{"Search", search}, {"Kept", kept}, {"Group", group}, {"GroupNames", groupNames}, {"Groups", groups}, {"GroupRemoved", groupRemoved},
+		{"Members", members}, {"MemberRemoved", memberRemoved}, {"GroupsAreNotSet", groupsAreNotSet}, {"GroupCopies", groupCopies}, {"GroupCrowd", groupCrowd},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.tell(&hall{T: t, Directory: open(t), ctx: t.Context()}) })
 	}
@@ -93,7 +95,7 @@ func (h *hall) refused(what, name, password string) {
 }
 
 func marie() *cloud.User {
-	return &cloud.User{Name: "Marie", Display: "Marie Skłodowska-Curie", Mail: "Marie@Example.org", Groups: []cloud.GroupID{"physics", "chemistry"}, Role: cloud.RoleSpaceAdmin}
+	return &cloud.User{Name: "Marie", Display: "Marie Skłodowska-Curie", GivenName: "Maria", Surname: "Skłodowska", Mail: "Marie@Example.org", Language: "pl", Role: cloud.RoleSpaceAdmin}
 }
 
 func made(h *hall) {
@@ -105,9 +107,12 @@ func made(h *hall) {
 	if want.ID != "" {
 		h.Errorf("SetUser wrote the id into what it was given")
 	}
-	want.ID = got.ID
+	want.ID, want.Made = got.ID, got.Made
 	h.same("new user", got, want)
 	h.same("User", h.user("id", string(got.ID)), want)
+	if plain := h.set(&cloud.User{Name: "plain"}, ""); plain.Role != cloud.RoleUser {
+		h.Errorf("role of a new user without: got %q, want that of a user", plain.Role)
+	}
 	other := h.set(&cloud.User{Name: "einstein", Role: cloud.RoleUser}, "relativity")
 	if other.ID == got.ID {
 		h.Errorf("ids of two users: got the same, %s", got.ID)
@@ -171,7 +176,7 @@ func names(h *hall) {
 func changed(h *hall) {
 	want := h.set(marie(), "radium")
 	want.Name, want.Display, want.Mail = "Curie", "M. Curie", "curie@example.org"
-	want.Groups, want.Role = []cloud.GroupID{"chemistry"}, cloud.RoleAdmin
+	want.GivenName, want.Surname, want.Language, want.Kind, want.Role = "M", "C", "fr-CA", cloud.Guest, cloud.RoleAdmin
 	h.same("changed user", h.set(want, ""), want)
 	h.same("User", h.user("id", string(want.ID)), want)
 	h.same("User by the new name", h.user("name", "curie"), want)
@@ -183,7 +188,7 @@ func changed(h *hall) {
 	h.verify("curie", "radium", want)
 	want.Name = "CURIE" // its own name in another case is not taken
 	h.same("changed case", h.set(want, ""), want)
-	want.Mail, want.Groups, want.Display = "", nil, ""
+	want.Mail, want.Display, want.GivenName, want.Surname, want.Language, want.Kind, want.Role = "", "", "", "", "", cloud.Member, ""
 	h.same("emptied user", h.set(want, ""), want)
 	h.same("User", h.user("id", string(want.ID)), want)
 	_, err = h.User(h.ctx, "mail", "curie@example.org")
@@ -233,7 +238,7 @@ func removed(h *hall) {
 func (h *hall) list() map[cloud.UserID]*cloud.User {
 	h.Helper()
 	all := map[cloud.UserID]*cloud.User{}
-	for u, err := range h.Directory.Users(h.ctx) {
+	for u, err := range h.Directory.Users(h.ctx, "") {
 		if err != nil {
 			h.Fatalf("Users: got %v", err)
 		}
@@ -253,11 +258,11 @@ func users(h *hall) {
 		want[u.ID] = u
 	}
 	h.same("users", h.list(), want)
-	for range h.Directory.Users(h.ctx) {
+	for range h.Directory.Users(h.ctx, "") {
 		break // must not go on
 	}
 	// The loop may change what it lists.
-	for u, err := range h.Directory.Users(h.ctx) {
+	for u, err := range h.Directory.Users(h.ctx, "") {
 		if err != nil {
 			h.Fatalf("Users: got %v", err)
 		}
@@ -271,13 +276,14 @@ func users(h *hall) {
 func copies(h *hall) {
 	given := marie()
 	got := h.set(given, "radium")
+	h.join(h.group("physics"), got)
 	want := h.user("name", "marie")
-	given.Groups[0], got.Groups[0], got.Name = "x", "y", "z"
+	given.Name, got.Name = "x", "z"
 	h.same("user after what went in and out was altered", h.user("name", "marie"), want)
 	got = h.user("name", "marie")
 	got.Groups[0], got.Role = "x", "y"
 	h.same("user after what was found was altered", h.user("name", "marie"), want)
-	for u := range h.Directory.Users(h.ctx) {
+	for u := range h.Directory.Users(h.ctx, "") {
 		u.Groups[0] = "x"
 	}
 	h.same("user after what was listed was altered", h.user("name", "marie"), want)

@@ -24,7 +24,13 @@ var (
 	seedFlag   = flag.Uint64("seed", 0, "of all that is random, to see a failure again; also FAULTS_SEED")
 )
 
-func TestMain(m *testing.M) { volume.Main(m) }
+func TestMain(m *testing.M) {
+	// The kit for stores runs on many file systems here, but in depth elsewhere.
+	if err := flag.Set("rapid.checks", "20"); err != nil {
+		panic(err)
+	}
+	volume.Main(m)
+}
 
 // rounds is how many to do: by flag, by environment, or what is short enough
 // for every day.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"syscall"
 	"testing"
+	"time"
 
 	"opencloud/test/faults/brittle"
 	"opencloud/test/faults/model"
@@ -77,6 +78,13 @@ func TestFullDisk(t *testing.T) {
 	do(http.StatusNoContent, "DELETE", w.Ignore, nil)
 	if status, err := w.PurgeIgnored(t.Context(), srv); err != nil || status != http.StatusNoContent {
 		t.Fatalf("emptying the bin of a full disk: got %d, %v", status, err)
+	}
+	// What was in the bin goes in the background, and room comes with it.
+	room := bytes.Repeat([]byte("room"), 8<<20)
+	for begin := time.Now(); do(0, "PUT", w.Ignore, room) != http.StatusCreated; {
+		if time.Since(begin) > 30*time.Second {
+			t.Fatal("there is no room half a minute after the bin was emptied")
+		}
 	}
 	if err := w.Run(t.Context(), srv, model.Load{Acks: 200}); err != nil {
 		t.Fatal("with room again: ", err)

@@ -1,0 +1,272 @@
+package graph
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"opencloud/cloud"
+)
+
+// The JSON of a group.
+type group struct {
+	ID          string   `json:"id"`
+	DisplayName string   `json:"displayName"`
+	Description string   `json:"description,omitempty"`
+	Types       []string `json:"groupTypes"`
+	Members     []user   `json:"members,omitzero"`
+}
+
+func groupOf(g *cloud.Group) group {
+	return group{ID: string(g.ID), DisplayName: g.Name, Description: g.Description, Types: []string{}}
+}
+
+// withMembers says whether $select or $expand ask for the members.
+func withMembers(sel, expand string) (bool, error) {
+	fields, err := list("$expand", expand, "members")
+	if err != nil {
+		return false, err
+	}
+	more, err := list("$select", sel, "id", "displayName", "description", "mail", "groupTypes", "members")
+	return slices.Contains(append(fields, more...), "members"), err
+}
+
+// renderGroup is a group, with its members if they are asked for.
+func (h *handler) renderGroup(r *http.Request, g *cloud.Group, members bool) (group, error) {
+	got := groupOf(g)
+	if !members {
+		return got, nil
+	}
+	got.Members = []user{}
+	render := h.rendering(r, relations{})
+	for u, err := range h.people.Members(r.Context(), g.ID) {
+		if err != nil {
+			return got, err
+		}
+		m, err := render.user(u)
+		if err != nil {
+			return got, err
+		}
+		got.Members = append(got.Members, m)
+	}
+	return got, nil
+}
+
+func (h *handler) groups(w http.ResponseWriter, r *http.Request, _ []string) error {
+	q, err := options(r, "$search", "$filter", "$orderby", "$select", "$expand", "$top", "$skip", "$count")
+	if err != nil {
+		return err
+	}
+	search, err := parseSearch(q.Get("$search"))
+	if err != nil {
+		return err
+	}
+	wanted, err := parseFilter(q.Get("$filter"), "id", "displayName")
+	if err != nil {
+		return err
+	}
+	order, err := parseOrder(q.Get("$orderby"), map[string]func(**cloud.Group) string{"displayName": func(g **cloud.Group) string { return (*g).Name }})
+	if err != nil {
+		return err
+	}
+	members, err := withMembers(q.Get("$select"), q.Get("$expand"))
+	if err != nil {
+		return err
+	}
+	part, err := parseWindow(q)
+	if err != nil {
+		return err
+	}
+	var found []*cloud.Group
+	for g, err := range h.people.Groups(r.Context(), search) {
+		if err != nil {
+			return err
+		}
+		if wanted(func(name string) []string {
+			if name == "id" {
+				return []string{string(g.ID)}
+			}
+			return []string{g.Name}
+		}) {
+			found = append(found, g)
+		}
+	}
+	order(found)
+	some := slice(r, part, found)
+	all := collection[group]{some.Count, some.Next, make([]group, len(some.Value))}
+	for i, g := range some.Value {
+		if all.Value[i], err = h.renderGroup(r, g, members); err != nil {
+			return err
+		}
+	}
+	return write(w, r, http.StatusOK, all)
+}
+
+// findGroup is a group by id or by name.
+func (h *handler) findGroup(r *http.Request, key string) (*cloud.Group, error) {
+	g, err := h.people.Group(r.Context(), "id", key)
+	if errors.Is(err, cloud.NotExist) {
+		return h.people.Group(r.Context(), "name", key)
+	}
+	return g, err
+}
+
+func (h *handler) group(w http.ResponseWriter, r *http.Request, args []string) error {
+	q, err := options(r, "$select", "$expand")
+	if err != nil {
+		return err
+	}
+	members, err := withMembers(q.Get("$select"), q.Get("$expand"))
+	if err != nil {
+		return err
+	}
+	g, err := h.findGroup(r, args[0])
+	if err != nil {
+		return err
+	}
+	got, err := h.renderGroup(r, g, members)
+	if err != nil {
+		return err
+	}
+	return write(w, r, http.StatusOK, got)
+}
+
+// A groupChange is what clients may send of a group.
+type groupChange struct {
+	DisplayName *string  `json:"displayName"`
+	Description *string  `json:"description"`
+	Bind        []string `json:"members@odata.bind"`
+}
+
+// apply makes the group what is wanted and puts the new members into it.
+func (h *handler) apply(r *http.Request, c *groupChange, g *cloud.Group) (*cloud.Group, error) {
+	if len(c.Bind) > h.opts.MaxBind {
+		return nil, cloud.Refuse(cloud.Invalid, "At most %d members can be added at a time.", h.opts.MaxBind)
+	}
+	users := make([]*cloud.User, len(c.Bind))
+	for i, ref := range c.Bind {
+		var err error
+		if users[i], err = h.referred(r, ref); err != nil {
+			return nil, err
+		}
+	}
+	if c.DisplayName != nil || c.Description != nil || g.ID == "" {
+		for to, from := range map[*string]*string{&g.Name: c.DisplayName, &g.Description: c.Description} {
+			if from != nil {
+				*to = *from
+			}
+		}
+		var err error
+		if g, err = h.people.SetGroup(r.Context(), g); err != nil {
+			return nil, err
+		}
+	}
+	for _, u := range users {
+		if err := h.people.Join(r.Context(), g.ID, u.ID); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// referred is the user that a reference such as "https://.../users/{id}" names.
+func (h *handler) referred(r *http.Request, ref string) (*cloud.User, error) {
+	u, err := url.Parse(ref)
+	if err == nil {
+		if _, id, ok := strings.Cut(u.Path, "/users/"); ok && id != "" && !strings.Contains(id, "/") {
+			found, err := h.people.User(r.Context(), "id", id)
+			if errors.Is(err, cloud.NotExist) {
+				err = cloud.Refuse(cloud.NotExist, "There is no user %.60q.", id)
+			}
+			return found, err
+		}
+	}
+	return nil, cloud.Refuse(cloud.Invalid, "%.80q is not a reference to a user.", ref)
+}
+
+func (h *handler) createGroup(w http.ResponseWriter, r *http.Request, _ []string) error {
+	var c groupChange
+	if err := read(w, r, &c); err != nil {
+		return err
+	}
+	g, err := h.apply(r, &c, &cloud.Group{})
+	if err != nil {
+		return err
+	}
+	return write(w, r, http.StatusCreated, groupOf(g))
+}
+
+func (h *handler) updateGroup(w http.ResponseWriter, r *http.Request, args []string) error {
+	var c groupChange
+	if err := read(w, r, &c); err != nil {
+		return err
+	}
+	g, err := h.findGroup(r, args[0])
+	if err == nil {
+		_, err = h.apply(r, &c, g)
+	}
+	if err != nil {
+		return err
+	}
+	return writeNothing(w)
+}
+
+func (h *handler) removeGroup(w http.ResponseWriter, r *http.Request, args []string) error {
+	g, err := h.findGroup(r, args[0])
+	if err == nil {
+		err = h.people.RemoveGroup(r.Context(), g.ID)
+	}
+	if err != nil {
+		return err
+	}
+	return writeNothing(w)
+}
+
+func (h *handler) members(w http.ResponseWriter, r *http.Request, args []string) error {
+	if _, err := options(r, "$select"); err != nil {
+		return err
+	}
+	g, err := h.findGroup(r, args[0])
+	if err != nil {
+		return err
+	}
+	got, err := h.renderGroup(r, g, true)
+	if err != nil {
+		return err
+	}
+	return write(w, r, http.StatusOK, collection[user]{Value: got.Members})
+}
+
+func (h *handler) join(w http.ResponseWriter, r *http.Request, args []string) error {
+	var body struct {
+		Ref string `json:"@odata.id"`
+	}
+	if err := read(w, r, &body); err != nil {
+		return err
+	}
+	g, err := h.findGroup(r, args[0])
+	if err != nil {
+		return err
+	}
+	u, err := h.referred(r, body.Ref)
+	if err == nil {
+		err = h.people.Join(r.Context(), g.ID, u.ID)
+	}
+	if err != nil {
+		return err
+	}
+	return writeNothing(w)
+}
+
+func (h *handler) leave(w http.ResponseWriter, r *http.Request, args []string) error {
+	g, err := h.findGroup(r, args[0])
+	if err == nil {
+		err = h.people.Leave(r.Context(), g.ID, cloud.UserID(args[1]))
+	}
+	if err != nil {
+		return err
+	}
+	return writeNothing(w)
+}

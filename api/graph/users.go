@@ -1,0 +1,387 @@
+package graph
+
+import (
+	"cmp"
+	"errors"
+	"net/http"
+	"slices"
+
+	"opencloud/cloud"
+)
+
+// The JSON of a user. What the caller may not know is left out.
+type user struct {
+	ID          string              `json:"id"`
+	AccountName string              `json:"onPremisesSamAccountName,omitempty"`
+	DisplayName string              `json:"displayName"`
+	GivenName   string              `json:"givenName,omitempty"`
+	Surname     string              `json:"surname,omitempty"`
+	Mail        *string             `json:"mail,omitempty"`
+	Enabled     *bool               `json:"accountEnabled,omitempty"`
+	Type        string              `json:"userType"`
+	Language    string              `json:"preferredLanguage,omitempty"`
+	MemberOf    []group             `json:"memberOf,omitzero"`
+	Assignments []appRoleAssignment `json:"appRoleAssignments,omitzero"`
+	Drive       *drive              `json:"drive,omitempty"`
+}
+
+// relations are what $expand adds to a user.
+type relations struct {
+	memberOf, assignments, drive bool
+}
+
+var userSelect = []string{
+	"id", "displayName", "givenName", "surname", "mail", "onPremisesSamAccountName", "accountEnabled", "userType", "preferredLanguage",
+	"memberOf", "drive", "appRoleAssignments",
+}
+
+// parseRelations reads $expand and $select. The latter narrows nothing, for
+// the whole is small.
+func parseRelations(sel, expand string) (rel relations, err error) {
+	fields, err := list("$expand", expand, "memberOf", "drive", "appRoleAssignments")
+	if err != nil {
+		return rel, err
+	}
+	more, err := list("$select", sel, userSelect...)
+	fields = append(fields, more...)
+	return relations{slices.Contains(fields, "memberOf"), slices.Contains(fields, "appRoleAssignments"), slices.Contains(fields, "drive")}, err
+}
+
+func typeOf(u *cloud.User) string { return cmp.Or(string(u.Kind), "Member") }
+
+// A rendering is how users are rendered within one request.
+type rendering struct {
+	*handler
+	*http.Request
+	with   relations
+	groups map[cloud.GroupID]group // so far
+}
+
+func (h *handler) rendering(r *http.Request, rel relations) *rendering {
+	return &rendering{h, r, rel, map[cloud.GroupID]group{}}
+}
+
+func (r *rendering) user(u *cloud.User) (user, error) {
+	got := user{
+		ID: string(u.ID), AccountName: u.Name, DisplayName: displayName(u), GivenName: u.GivenName, Surname: u.Surname,
+		Type: typeOf(u), Language: u.Language,
+	}
+	whole := u.Name != "" // nobody is without one: else it is not for the caller
+	if whole || u.Mail != "" {
+		got.Mail = &u.Mail
+	}
+	if !whole {
+		return got, nil
+	}
+	got.Enabled = new(!u.Disabled)
+	if r.with.memberOf {
+		got.MemberOf = make([]group, 0, len(u.Groups))
+		for _, id := range u.Groups {
+			g, ok := r.groups[id]
+			if !ok {
+				found, err := r.people.Group(r.Context(), "id", string(id))
+				if errors.Is(err, cloud.NotExist) {
+					continue // removed meanwhile
+				}
+				if err != nil {
+					return got, err
+				}
+				g = groupOf(found)
+				r.groups[id] = g
+			}
+			got.MemberOf = append(got.MemberOf, g)
+		}
+	}
+	if r.with.assignments {
+		got.Assignments = r.assignmentsOf(u)
+	}
+	if r.with.drive {
+		s, err := r.people.Home(r.Context(), u.ID)
+		switch cloud.KindOf(err) {
+		case cloud.NotExist, cloud.Permission: // none, or not for the caller
+			return got, nil
+		}
+		if err != nil {
+			return got, err
+		}
+		d, err := r.render(r.Request, s)
+		if err != nil {
+			return got, err
+		}
+		got.Drive = &d
+	}
+	return got, nil
+}
+
+func displayName(u *cloud.User) string { return cmp.Or(u.Display, u.Name) }
+
+// caller is who asks.
+func caller(r *http.Request) (*cloud.User, error) {
+	u := cloud.CallerFrom(r.Context()).User
+	if u == nil {
+		return nil, cloud.Unauthorized
+	}
+	return u, nil
+}
+
+func (h *handler) me(w http.ResponseWriter, r *http.Request, _ []string) error {
+	u, err := caller(r)
+	if err != nil {
+		return err
+	}
+	return h.showUser(w, r, u)
+}
+
+// showUser answers with a user and what the query adds.
+func (h *handler) showUser(w http.ResponseWriter, r *http.Request, u *cloud.User) error {
+	q, err := options(r, "$expand", "$select")
+	if err != nil {
+		return err
+	}
+	rel, err := parseRelations(q.Get("$select"), q.Get("$expand"))
+	if err != nil {
+		return err
+	}
+	return h.writeUser(w, r, http.StatusOK, rel, u)
+}
+
+func (h *handler) writeUser(w http.ResponseWriter, r *http.Request, status int, rel relations, u *cloud.User) error {
+	got, err := h.rendering(r, rel).user(u)
+	if err != nil {
+		return err
+	}
+	return write(w, r, status, got)
+}
+
+func (h *handler) user(w http.ResponseWriter, r *http.Request, args []string) error {
+	u, err := h.find(r, args[0])
+	if err != nil {
+		return err
+	}
+	return h.showUser(w, r, u)
+}
+
+// find is a user by id or by name.
+func (h *handler) find(r *http.Request, key string) (*cloud.User, error) {
+	u, err := h.people.User(r.Context(), "id", key)
+	if errors.Is(err, cloud.NotExist) {
+		return h.people.User(r.Context(), "name", key)
+	}
+	return u, err
+}
+
+// users lists those who match.
+func (h *handler) users(w http.ResponseWriter, r *http.Request, _ []string) error {
+	q, err := options(r, "$search", "$filter", "$orderby", "$select", "$expand", "$top", "$skip", "$count")
+	if err != nil {
+		return err
+	}
+	search, err := parseSearch(q.Get("$search"))
+	if err != nil {
+		return err
+	}
+	wanted, err := parseFilter(q.Get("$filter"), "id", "displayName", "givenName", "surname", "mail", "onPremisesSamAccountName", "userType",
+		"accountEnabled", "memberOf/id", "appRoleAssignments/appRoleId")
+	if err != nil {
+		return err
+	}
+	order, err := parseOrder(q.Get("$orderby"), map[string]func(**cloud.User) string{
+		"displayName":              func(u **cloud.User) string { return displayName(*u) },
+		"mail":                     func(u **cloud.User) string { return (*u).Mail },
+		"onPremisesSamAccountName": func(u **cloud.User) string { return (*u).Name },
+	})
+	if err != nil {
+		return err
+	}
+	rel, err := parseRelations(q.Get("$select"), q.Get("$expand"))
+	if err != nil {
+		return err
+	}
+	part, err := parseWindow(q)
+	if err != nil {
+		return err
+	}
+	var found []*cloud.User
+	for u, err := range h.people.Users(r.Context(), search) {
+		if err != nil {
+			return err
+		}
+		if wanted(properties(u)) {
+			found = append(found, u)
+		}
+	}
+	order(found)
+	return writeUsers(w, h.rendering(r, rel), slice(r, part, found))
+}
+
+func writeUsers(w http.ResponseWriter, r *rendering, found collection[*cloud.User]) error {
+	all := collection[user]{found.Count, found.Next, make([]user, len(found.Value))}
+	for i, u := range found.Value {
+		var err error
+		if all.Value[i], err = r.user(u); err != nil {
+			return err
+		}
+	}
+	return write(w, r.Request, http.StatusOK, all)
+}
+
+// properties are what a $filter asks of a user.
+func properties(u *cloud.User) func(string) []string {
+	return func(name string) []string {
+		switch name {
+		case "id":
+			return []string{string(u.ID)}
+		case "displayName":
+			return []string{displayName(u)}
+		case "givenName":
+			return []string{u.GivenName}
+		case "surname":
+			return []string{u.Surname}
+		case "mail":
+			return []string{u.Mail}
+		case "onPremisesSamAccountName":
+			return []string{u.Name}
+		case "userType":
+			return []string{typeOf(u)}
+		case "accountEnabled":
+			if u.Disabled {
+				return []string{"false"}
+			}
+			return []string{"true"}
+		case "appRoleAssignments/appRoleId":
+			return []string{u.Role}
+		}
+		groups := make([]string, len(u.Groups))
+		for i, g := range u.Groups {
+			groups[i] = string(g)
+		}
+		return groups
+	}
+}
+
+// A userChange is what clients may send of a user. What is only to be read is
+// not looked at.
+type userChange struct {
+	ID          *string `json:"id"`
+	AccountName *string `json:"onPremisesSamAccountName"`
+	DisplayName *string `json:"displayName"`
+	GivenName   *string `json:"givenName"`
+	Surname     *string `json:"surname"`
+	Mail        *string `json:"mail"`
+	Language    *string `json:"preferredLanguage"`
+	Enabled     *bool   `json:"accountEnabled"`
+	Type        *string `json:"userType"`
+	Password    struct {
+		Password *string `json:"password"`
+		Force    bool    `json:"forceChangePasswordNextSignIn"`
+	} `json:"passwordProfile"`
+}
+
+func (c *userChange) read(w http.ResponseWriter, r *http.Request) error {
+	err := read(w, r, c)
+	if err == nil && c.Password.Force {
+		err = cloud.Refuse(cloud.NotSupported, "Users cannot be made to change their password here.")
+	}
+	return err
+}
+
+func (h *handler) createUser(w http.ResponseWriter, r *http.Request, _ []string) error {
+	var c userChange
+	if err := c.read(w, r); err != nil {
+		return err
+	}
+	if c.ID != nil || c.Type != nil && *c.Type != "Member" {
+		return cloud.Refuse(cloud.Invalid, "The id and the type of a user cannot be chosen.")
+	}
+	u, password := &cloud.User{}, ""
+	for to, from := range map[*string]*string{
+		&u.Name: c.AccountName, &u.Display: c.DisplayName, &u.GivenName: c.GivenName, &u.Surname: c.Surname, &u.Mail: c.Mail,
+		&u.Language: c.Language, &password: c.Password.Password,
+	} {
+		if from != nil {
+			*to = *from
+		}
+	}
+	u.Disabled = c.Enabled != nil && !*c.Enabled
+	u, err := h.people.AddUser(r.Context(), u, password)
+	if err != nil {
+		return err
+	}
+	return h.writeUser(w, r, http.StatusCreated, relations{}, u)
+}
+
+func (h *handler) updateUser(w http.ResponseWriter, r *http.Request, args []string) error {
+	u, err := h.find(r, args[0])
+	if err != nil {
+		return err
+	}
+	return h.changeUser(w, r, u)
+}
+
+func (h *handler) updateMe(w http.ResponseWriter, r *http.Request, _ []string) error {
+	u, err := caller(r)
+	if err != nil {
+		return err
+	}
+	return h.changeUser(w, r, u)
+}
+
+func (h *handler) changeUser(w http.ResponseWriter, r *http.Request, u *cloud.User) error {
+	var c userChange
+	if err := c.read(w, r); err != nil {
+		return err
+	}
+	if c.ID != nil && *c.ID != string(u.ID) || c.Type != nil && *c.Type != typeOf(u) {
+		return cloud.Refuse(cloud.Invalid, "The id and the type of a user cannot be changed.")
+	}
+	change := cloud.UserChange{
+		Name: c.AccountName, Display: c.DisplayName, GivenName: c.GivenName, Surname: c.Surname, Mail: c.Mail,
+		Language: c.Language, Password: c.Password.Password,
+	}
+	if c.Enabled != nil {
+		change.Disabled = new(!*c.Enabled)
+	}
+	u, err := h.people.ChangeUser(r.Context(), u.ID, change)
+	if err != nil {
+		return err
+	}
+	return h.writeUser(w, r, http.StatusOK, relations{}, u)
+}
+
+func (h *handler) removeUser(w http.ResponseWriter, r *http.Request, args []string) error {
+	u, err := h.find(r, args[0])
+	if err == nil {
+		err = h.people.RemoveUser(r.Context(), u.ID)
+	}
+	if err != nil {
+		return err
+	}
+	return writeNothing(w)
+}
+
+func (h *handler) changePassword(w http.ResponseWriter, r *http.Request, _ []string) error {
+	var body struct {
+		Current string `json:"currentPassword"`
+		New     string `json:"newPassword"`
+	}
+	if err := read(w, r, &body); err != nil {
+		return err
+	}
+	if err := h.people.ChangePassword(r.Context(), body.Current, body.New); err != nil {
+		return err
+	}
+	return writeNothing(w)
+}
+
+// userDrive is the personal space of a user.
+func (h *handler) userDrive(w http.ResponseWriter, r *http.Request, args []string) error {
+	if _, err := options(r, "$select", "$expand"); err != nil {
+		return err
+	}
+	u, err := h.find(r, args[0])
+	if err != nil {
+		return err
+	}
+	s, err := h.people.Home(r.Context(), u.ID)
+	return h.answer(w, r, http.StatusOK, s, err)
+}

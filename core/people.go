@@ -1,0 +1,404 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"opencloud/cloud"
+)
+
+// PeopleOptions are the rules about users that an administrator can set.
+type PeopleOptions struct {
+	MinSearch int  `yaml:"search_min_length" env:"GRAPH_IDENTITY_SEARCH_MIN_LENGTH" default:"3" doc:"Fewest characters by which people who may not manage users can search for others."`
+	ShowMail  bool `yaml:"show_user_email" env:"OC_SHOW_USER_EMAIL_IN_RESULTS" default:"false" doc:"Show the mail addresses of others to everybody who searches for them."`
+
+	Password PasswordOptions `yaml:"password_policy"`
+
+	// Guess runs check, which says whether a password of an account is right,
+	// unless there were too many guesses lately: then Throttled. nil: no limit.
+	Guess func(account string, check func() error) error `yaml:"-"`
+}
+
+// maxFound is how many users or groups a search yields to who may not manage them.
+const maxFound = 200
+
+// People implements cloud.People over any cloud.Directory.
+type People struct {
+	core     *Core
+	dir      cloud.Directory
+	profiles cloud.Profiles
+	policy   *Policy
+	opts     PeopleOptions
+
+	mu sync.Mutex // one change at a time: they are made of what was read before
+}
+
+var _ cloud.People = (*People)(nil)
+
+// NewPeople puts the rules over a directory. From then on a personal space is
+// made only for whom the directory knows, so call it before c is used.
+func NewPeople(c *Core, dir cloud.Directory, profiles cloud.Profiles, opts PeopleOptions) (*People, error) {
+	policy, err := NewPolicy(opts.Password)
+	if err != nil {
+		return nil, err
+	}
+	if opts.Guess == nil {
+		opts.Guess = func(_ string, check func() error) error { return check() }
+	}
+	c.dir = dir
+	return &People{core: c, dir: dir, profiles: profiles, policy: policy, opts: opts}, nil
+}
+
+// demand is the caller if they have one of the permissions.
+func demand(ctx context.Context, any ...cloud.SystemPermission) (*cloud.User, error) {
+	u, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range any {
+		if u.May(p) {
+			return u, nil
+		}
+	}
+	return nil, cloud.Permission
+}
+
+// reduced is what callers without ManageUsers learn of others.
+func (p *People) reduced(u *cloud.User) *cloud.User {
+	r := &cloud.User{ID: u.ID, Display: u.Display, Kind: u.Kind}
+	if r.Display == "" {
+		r.Display = u.Name
+	}
+	if p.opts.ShowMail {
+		r.Mail = u.Mail
+	}
+	return r
+}
+
+func (p *People) User(ctx context.Context, by, value string) (*cloud.User, error) {
+	u, err := p.user(ctx, by, value)
+	return u, cloud.E("core.User", cloud.Ref{}, err)
+}
+
+func (p *People) user(ctx context.Context, by, value string) (*cloud.User, error) {
+	me, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	u, err := p.dir.User(ctx, by, value)
+	switch {
+	case err != nil:
+		return nil, err
+	case me.May(cloud.ManageUsers), u.ID == me.ID:
+		return u, nil
+	case by != "id":
+		return nil, cloud.NotExist
+	}
+	return p.reduced(u), nil
+}
+
+func (p *People) Users(ctx context.Context, search string) iter.Seq2[*cloud.User, error] {
+	return func(yield func(*cloud.User, error) bool) {
+		me, err := p.mayList(ctx, search, cloud.ManageUsers)
+		if err != nil {
+			yield(nil, cloud.E("core.Users", cloud.Ref{}, err))
+			return
+		}
+		found := 0
+		for u, err := range p.dir.Users(ctx, search) {
+			switch {
+			case err != nil:
+				err = cloud.E("core.Users", cloud.Ref{}, err)
+			case me.May(cloud.ManageUsers):
+			case u.Disabled, !p.opts.ShowMail && !shows(u, search):
+				continue
+			default:
+				if found++; found > maxFound {
+					return
+				}
+				u = p.reduced(u)
+			}
+			if !yield(u, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// shows tells whether a search found what may be seen: of an address that is
+// hidden only the whole is known, or one could spell it out bit by bit.
+func shows(u *cloud.User, search string) bool {
+	if strings.EqualFold(u.Mail, search) {
+		return true
+	}
+	search = strings.ToLower(search)
+	for _, text := range []string{u.Name, u.Display, u.GivenName, u.Surname} {
+		if strings.Contains(strings.ToLower(text), search) {
+			return true
+		}
+	}
+	return false
+}
+
+// mayList is the caller if they may list by this search.
+func (p *People) mayList(ctx context.Context, search string, all ...cloud.SystemPermission) (*cloud.User, error) {
+	me, err := demand(ctx, all...)
+	if errors.Is(err, cloud.Permission) {
+		if utf8.RuneCountInString(search) < p.opts.MinSearch {
+			return nil, cloud.Refuse(cloud.Permission, "The search is too short: at least %d characters.", p.opts.MinSearch)
+		}
+		return caller(ctx)
+	}
+	return me, err
+}
+
+func (p *People) AddUser(ctx context.Context, u *cloud.User, password string) (*cloud.User, error) {
+	got, err := p.addUser(ctx, *u, password)
+	return got, cloud.E("core.AddUser", cloud.Ref{}, err)
+}
+
+func (p *People) addUser(ctx context.Context, u cloud.User, password string) (*cloud.User, error) {
+	me, err := demand(ctx, cloud.ManageUsers)
+	if err != nil {
+		return nil, err
+	}
+	if u.Role == "" {
+		u.Role = cloud.RoleUser
+	}
+	if err := mayGive(me, cloud.RoleUser, u.Role); err != nil {
+		return nil, err
+	}
+	u.ID = ""
+	if err := check(cloud.UserChange{Display: &u.Display, Mail: &u.Mail, Language: &u.Language}); err != nil {
+		return nil, err
+	}
+	if password != "" {
+		if err := p.policy.Check(password, about(&u)...); err != nil {
+			return nil, err
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dir.SetUser(ctx, &u, password)
+}
+
+// mayGive says whether a user may turn somebody's role into another.
+func mayGive(me *cloud.User, old, role string) error {
+	if role == old {
+		return nil
+	}
+	if !me.May(cloud.ManageRoles) {
+		return cloud.Permission
+	}
+	if r, ok := cloud.RoleBy(role); role != "" && (!ok || r.ID != role) {
+		return cloud.Refuse(cloud.Invalid, "There is no role %.40q.", role)
+	}
+	return nil
+}
+
+// check says what is wrong with what is to be set, beyond what a directory
+// would. What was there before may stay.
+func check(c cloud.UserChange) error {
+	if c.Display != nil && strings.TrimSpace(*c.Display) == "" {
+		return cloud.Refuse(cloud.Invalid, "A user needs a display name.")
+	}
+	if c.Mail != nil && *c.Mail != "" {
+		name, host, ok := strings.Cut(*c.Mail, "@")
+		if !ok || name == "" || host == "" || strings.ContainsAny(*c.Mail, " <>,;") || strings.Contains(host, "@") {
+			return cloud.Refuse(cloud.Invalid, "%.80q is not a mail address.", *c.Mail)
+		}
+	}
+	if c.Language != nil {
+		return cloud.CheckLanguage(*c.Language)
+	}
+	return nil
+}
+
+// about is what others know of a user.
+func about(u *cloud.User) []string {
+	return []string{u.Name, u.Display, u.GivenName, u.Surname, u.Mail}
+}
+
+func (p *People) ChangeUser(ctx context.Context, id cloud.UserID, c cloud.UserChange) (*cloud.User, error) {
+	u, err := p.changeUser(ctx, id, c)
+	return u, cloud.E("core.ChangeUser", cloud.Ref{}, err)
+}
+
+func (p *People) changeUser(ctx context.Context, id cloud.UserID, c cloud.UserChange) (*cloud.User, error) {
+	me, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !me.May(cloud.ManageUsers) {
+		language := cloud.UserChange{Language: c.Language}
+		role := cloud.UserChange{Role: c.Role}
+		if !(id == me.ID && c == language && me.May(cloud.SetLanguage)) && !(c == role && me.May(cloud.ManageRoles)) {
+			return nil, cloud.Permission
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old, err := p.dir.User(ctx, "id", string(id))
+	if err != nil {
+		return nil, err
+	}
+	next, password := *old, ""
+	for to, from := range map[*string]*string{
+		&next.Name: c.Name, &next.Display: c.Display, &next.GivenName: c.GivenName, &next.Surname: c.Surname,
+		&next.Mail: c.Mail, &next.Language: c.Language, &next.Role: c.Role, &password: c.Password,
+	} {
+		if from != nil {
+			*to = *from
+		}
+	}
+	if c.Disabled != nil {
+		next.Disabled = *c.Disabled
+	}
+	if err := mayGive(me, old.Role, next.Role); err != nil {
+		return nil, err
+	}
+	if err := check(c); err != nil {
+		return nil, err
+	}
+	if c.Password != nil {
+		if err := p.policy.Check(password, about(&next)...); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.keepsAdmin(ctx, old, &next); err != nil {
+		return nil, err
+	}
+	return p.dir.SetUser(ctx, &next, password)
+}
+
+// keepsAdmin refuses what would leave nobody who can sign in and manage users.
+func (p *People) keepsAdmin(ctx context.Context, old, next *cloud.User) error {
+	mighty := func(u *cloud.User) bool { return !u.Disabled && u.May(cloud.ManageUsers) && u.May(cloud.ManageRoles) }
+	if !mighty(old) || mighty(next) {
+		return nil
+	}
+	for u, err := range p.dir.Users(ctx, "") {
+		if err != nil {
+			return err
+		}
+		if u.ID != old.ID && mighty(u) {
+			return nil
+		}
+	}
+	return cloud.Refuse(cloud.Permission, "This is the last administrator. Make somebody else one first.")
+}
+
+func (p *People) RemoveUser(ctx context.Context, id cloud.UserID) error {
+	return cloud.E("core.RemoveUser", cloud.Ref{}, p.removeUser(ctx, id))
+}
+
+// removeUser first sees to it that the user cannot come back while the rest
+// goes, and lets go of the account last: as long as it is there, all can be
+// tried again.
+func (p *People) removeUser(ctx context.Context, id cloud.UserID) error {
+	me, err := demand(ctx, cloud.ManageUsers)
+	if err == nil {
+		_, err = demand(ctx, cloud.RemoveHomes)
+	}
+	if err != nil {
+		return err
+	}
+	if id == me.ID {
+		return cloud.Refuse(cloud.Permission, "You cannot remove yourself. Ask another administrator.")
+	}
+	if err := p.disable(ctx, id); err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx) // who has begun should come to the end
+	if err := p.core.removeHome(ctx, id); err != nil {
+		return err
+	}
+	if err := p.core.forgetSubject(ctx, cloud.Subject{User: id}); err != nil {
+		return err
+	}
+	if err := p.profiles.DropDocuments(ctx, id); err != nil {
+		return err
+	}
+	return p.dir.RemoveUser(ctx, id)
+}
+
+func (p *People) disable(ctx context.Context, id cloud.UserID) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u, err := p.dir.User(ctx, "id", string(id))
+	if err != nil {
+		return err
+	}
+	next := *u
+	next.Disabled = true
+	if err := p.keepsAdmin(ctx, u, &next); err != nil || u.Disabled {
+		return err
+	}
+	_, err = p.dir.SetUser(ctx, &next, "")
+	return err
+}
+
+func (p *People) ChangePassword(ctx context.Context, current, next string) error {
+	return cloud.E("core.ChangePassword", cloud.Ref{}, p.changePassword(ctx, current, next))
+}
+
+func (p *People) changePassword(ctx context.Context, current, next string) error {
+	me, err := caller(ctx)
+	if err != nil {
+		return err
+	}
+	err = p.opts.Guess(me.Name, func() error {
+		u, err := p.dir.Verify(ctx, me.Name, current)
+		if err == nil && u.ID != me.ID {
+			return cloud.Unauthorized
+		}
+		return err
+	})
+	if errors.Is(err, cloud.Unauthorized) {
+		// Not Unauthorized: the caller is known, and clients would sign them out.
+		return cloud.Refuse(cloud.Invalid, "The current password is wrong.")
+	}
+	if err != nil {
+		return err
+	}
+	if next == current {
+		return cloud.Refuse(cloud.Invalid, "The new password is the same as the current one.")
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u, err := p.dir.User(ctx, "id", string(me.ID))
+	if err != nil {
+		return err
+	}
+	if err := p.policy.Check(next, about(u)...); err != nil {
+		return err
+	}
+	_, err = p.dir.SetUser(ctx, u, next)
+	return err
+}
+
+func (p *People) Home(ctx context.Context, of cloud.UserID) (*cloud.Space, error) {
+	s, err := p.home(ctx, of)
+	return s, cloud.E("core.Home", cloud.Ref{}, err)
+}
+
+func (p *People) home(ctx context.Context, of cloud.UserID) (*cloud.Space, error) {
+	me, err := caller(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case of == me.ID:
+		return p.core.home(ctx)
+	case !me.May(cloud.ManageUsers) && !me.May(cloud.ListSpaces):
+		return nil, cloud.Permission
+	}
+	s, err := p.core.store.Space(ctx, p.core.store.NewSpaceID(cloud.Personal, of))
+	if err != nil {
+		return nil, err
+	}
+	return p.core.showFor(ctx, me, s, true)
+}
