@@ -35,6 +35,8 @@ type System struct {
 	Uploads   cloud.Uploads
 	People    cloud.People
 
+	Credentials []cloud.Credentials // of all modules that keep some
+
 	// What the protocols serve; nil: not running.
 	DAV, TUS, Graph, OCS, Settings, IDP, Webfinger, Wellknown http.Handler
 

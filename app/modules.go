@@ -104,6 +104,7 @@ func startPeople(_ context.Context, s *System) error {
 	}
 	s.closers = append(s.closers, profiles.Close)
 	opts := s.Config.People
+	opts.Credentials = s.Credentials
 	opts.Guess = func(account string, check func() error) error {
 		_, err := s.Auth.Guess("", account, func() (*cloud.User, error) { return nil, check() })
 		return err

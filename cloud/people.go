@@ -153,6 +153,17 @@ type UserChange struct {
 	Password  *string // not empty
 }
 
+// Credentials are what lets somebody in besides the password: sessions,
+// factors, tokens. Whoever keeps such tells core of it, which calls when an
+// account changes. Neither call fails for a user of whom there is nothing.
+type Credentials interface {
+	// SignOut ends what a password has begun: the sessions of a user, but not
+	// that of the caller. Tokens that were made on purpose stay.
+	SignOut(ctx context.Context, of UserID) error
+	// Forget drops all there is of a user.
+	Forget(ctx context.Context, of UserID) error
+}
+
 // Profiles keeps small documents that belong to users, whichever directory
 // knows them. Only core asks it. A document is replaced whole, durably.
 type Profiles interface {

@@ -21,6 +21,8 @@ type PeopleOptions struct {
 	// Guess runs check, which says whether a password of an account is right,
 	// unless there were too many guesses lately: then Throttled. nil: no limit.
 	Guess func(account string, check func() error) error `yaml:"-"`
+	// Credentials are told of new passwords and of users who go.
+	Credentials []cloud.Credentials `yaml:"-"`
 }
 
 // maxFound is how many users or groups a search yields to who may not manage them.
@@ -272,7 +274,11 @@ func (p *People) changeUser(ctx context.Context, id cloud.UserID, c cloud.UserCh
 	if err := p.keepsAdmin(ctx, old, &next); err != nil {
 		return nil, err
 	}
-	return p.dir.SetUser(ctx, &next, password)
+	u, err := p.dir.SetUser(ctx, &next, password)
+	if err == nil && (password != "" || next.Disabled && !old.Disabled) {
+		err = p.signOut(ctx, id)
+	}
+	return u, err
 }
 
 // keepsAdmin refuses what would leave nobody who can sign in and manage users.
@@ -322,6 +328,11 @@ func (p *People) removeUser(ctx context.Context, id cloud.UserID) error {
 	}
 	if err := p.profiles.DropDocuments(ctx, id); err != nil {
 		return err
+	}
+	for _, c := range p.opts.Credentials {
+		if err := c.Forget(ctx, id); err != nil {
+			return err
+		}
 	}
 	return p.dir.RemoveUser(ctx, id)
 }
@@ -377,8 +388,20 @@ func (p *People) changePassword(ctx context.Context, current, next string) error
 	if err := p.policy.Check(next, about(u)...); err != nil {
 		return err
 	}
-	_, err = p.dir.SetUser(ctx, u, next)
-	return err
+	if _, err = p.dir.SetUser(ctx, u, next); err != nil {
+		return err
+	}
+	return p.signOut(ctx, u.ID)
+}
+
+// signOut is for what changed how a user signs in.
+func (p *People) signOut(ctx context.Context, id cloud.UserID) error {
+	ctx = context.WithoutCancel(ctx)
+	var errs []error
+	for _, c := range p.opts.Credentials {
+		errs = append(errs, c.SignOut(ctx, id))
+	}
+	return errors.Join(errs...)
 }
 
 func (p *People) Home(ctx context.Context, of cloud.UserID) (*cloud.Space, error) {
