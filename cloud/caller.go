@@ -4,7 +4,11 @@ import "context"
 
 // A Caller is on whose behalf something is done.
 type Caller struct {
-	User *User // nil: nobody
+	User *User // nil: nobody, or the holder of a link
+	// Visitor is set when the caller holds a link and has shown its password.
+	// One with a User, too, is a user who visits: they have the rights of the
+	// link alone.
+	Visitor *Visitor
 	// Initiator is the client's name for itself in this request (header
 	// Initiator-ID), so that it knows the echo of its own changes.
 	Initiator string
@@ -21,6 +25,13 @@ func WithCaller(ctx context.Context, c Caller) context.Context {
 func CallerFrom(ctx context.Context) Caller {
 	c, _ := ctx.Value(callerKey{}).(Caller)
 	return c
+}
+
+// A Visitor is the holder of a link.
+type Visitor struct {
+	Token string
+	Share ShareID
+	Of    Ref // the node of the link; Path is empty
 }
 
 // ID is empty for nobody.

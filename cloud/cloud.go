@@ -21,6 +21,7 @@ type (
 	GroupID  string
 	SpaceID  string // "<storage>$<space>", both UUIDs
 	NodeID   string // a UUID, unique within its space; the reserved ones are in ids.go
+	ShareID  string // a UUID
 	UploadID string // 1 to 128 of A-Z, a-z, 0-9, "-" and "_"
 )
 
@@ -95,15 +96,31 @@ const (
 type Subject struct {
 	User  UserID  `json:",omitempty"`
 	Group GroupID `json:",omitempty"`
+	Link  string  `json:",omitempty"` // the token of a link: whoever knows it
 }
 
-// A Grant gives a subject rights on a node and on everything below it.
+// A Grant gives a subject rights on a node and on everything below it. What
+// was granted to a user or group without any rights denies: of what is granted
+// further up nothing holds there and below.
 type Grant struct {
+	ID      ShareID // stays when the grant changes
 	To      Subject
 	Rights  Rights
 	By      UserID    `json:",omitempty"`
 	Made    time.Time `json:",omitzero"`
-	Expires time.Time `json:",omitzero"` // zero: never
+	Expires time.Time `json:",omitzero"`  // zero: never
+	Link    *Link     `json:",omitempty"` // of a grant to the holders of a link
+}
+
+// A Link is what there is to say of a link beside its grant. One without
+// rights is internal: it names the node to those who may see it anyway.
+type Link struct {
+	Name  string `json:",omitempty"`
+	Quick bool   `json:",omitempty"` // the one for "copy link"; one a node at most
+	// Secret is the hash of a password, empty for none. It leaves core as
+	// Protected only.
+	Secret    string `json:",omitempty"`
+	Protected bool   `json:"-"`
 }
 
 // A Lock is a WebDAV lock (RFC 4918, section 6).
