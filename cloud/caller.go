@@ -41,3 +41,11 @@ func (c Caller) ID() UserID {
 	}
 	return c.User.ID
 }
+
+// Via is the link that the caller came by; empty for none.
+func (c Caller) Via() ShareID {
+	if c.Visitor == nil {
+		return ""
+	}
+	return c.Visitor.Share
+}

@@ -42,7 +42,8 @@ type People struct {
 var _ cloud.People = (*People)(nil)
 
 // NewPeople puts the rules over a directory. From then on a personal space is
-// made only for whom the directory knows, so call it before c is used.
+// made only for whom the directory knows, things are shared with nobody else,
+// and the passwords of links keep to the policy, so call it before c is used.
 func NewPeople(c *Core, dir cloud.Directory, profiles cloud.Profiles, opts PeopleOptions) (*People, error) {
 	policy, err := NewPolicy(opts.Password)
 	if err != nil {
@@ -51,7 +52,7 @@ func NewPeople(c *Core, dir cloud.Directory, profiles cloud.Profiles, opts Peopl
 	if opts.Guess == nil {
 		opts.Guess = func(_ string, check func() error) error { return check() }
 	}
-	c.dir = dir
+	c.dir, c.profiles, c.policy = dir, profiles, policy
 	return &People{core: c, dir: dir, profiles: profiles, policy: policy, opts: opts}, nil
 }
 

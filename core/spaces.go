@@ -41,6 +41,8 @@ func (c *Core) Spaces(ctx context.Context) iter.Seq2[*cloud.Space, error] {
 				return
 			}
 		}
+		s, err := c.sharesSpace(ctx)
+		yield(s, cloud.E("core.Spaces", cloud.Ref{}, err))
 	}
 }
 
@@ -56,14 +58,14 @@ func (c *Core) showFor(ctx context.Context, u *cloud.User, s *cloud.Space, all b
 		return nil, err
 	}
 	defer c.leave(sp)
-	r := sp.own(u, s.ID.Root(), c.now())
-	if err := allow(r, 0); err != nil && !all {
+	r := sp.atRoot(u, c.now())
+	if err := allow(r.here, 0); err != nil && !all {
 		return nil, err
 	}
 	if s.Free, err = c.free(ctx, sp); err != nil {
 		return nil, err
 	}
-	s.Root.Rights = r
+	s.Root = c.dressed(sp, principal{user: u}, s.Root, r, nil)
 	return s, nil
 }
 
@@ -76,6 +78,9 @@ func (c *Core) space(ctx context.Context, id cloud.SpaceID) (*cloud.Space, error
 	u, err := caller(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if id == cloud.SharesSpace {
+		return c.sharesSpace(ctx)
 	}
 	s, err := c.store.Space(ctx, id)
 	if err != nil {
@@ -129,7 +134,7 @@ func (c *Core) makeHome(ctx context.Context, u *cloud.User, id cloud.SpaceID) (*
 	if name == "" {
 		name = u.Name
 	}
-	return c.store.SetSpace(ctx, &cloud.Space{
+	return c.newSpace(ctx, &cloud.Space{
 		ID:    id,
 		Kind:  cloud.Personal,
 		Name:  name,
@@ -142,7 +147,16 @@ func (c *Core) makeHome(ctx context.Context, u *cloud.User, id cloud.SpaceID) (*
 }
 
 func (c *Core) managed(u *cloud.User) cloud.Grant {
-	return cloud.Grant{To: cloud.Subject{User: u.ID}, Rights: cloud.SpaceManager, By: u.ID, Made: c.now()}
+	return cloud.Grant{ID: newShareID(), To: cloud.Subject{User: u.ID}, Rights: cloud.SpaceManager, By: u.ID, Made: c.now().UTC()}
+}
+
+// newSpace makes a space whose first grants are on s.Root.
+func (c *Core) newSpace(ctx context.Context, s *cloud.Space) (*cloud.Space, error) {
+	got, err := c.store.SetSpace(ctx, s)
+	if err == nil {
+		c.index.set(cloud.Ref{Space: got.ID, Node: got.ID.Root()}, got.Root.Grants)
+	}
+	return got, err
 }
 
 // slug is a name fit for an alias, which stands in URLs of pages.
@@ -172,6 +186,9 @@ func (c *Core) setSpace(ctx context.Context, s *cloud.Space) (*cloud.Space, erro
 	if err != nil {
 		return nil, err
 	}
+	if s.ID == cloud.SharesSpace {
+		return nil, errShares
+	}
 	name := strings.TrimSpace(s.Name)
 	if err := cloud.CheckName(strings.ReplaceAll(name, "/", "-")); err != nil {
 		return nil, cloud.Refuse(cloud.Invalid, "A space needs a name of at most %d bytes without control characters.", cloud.MaxName)
@@ -194,7 +211,7 @@ func (c *Core) setSpace(ctx context.Context, s *cloud.Space) (*cloud.Space, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := mayAlter(u, sp.own(u, s.ID.Root(), c.now()), old, s, name); err != nil {
+	if err := mayAlter(u, sp.atRoot(u, c.now()).here, old, s, name); err != nil {
 		return nil, err
 	}
 	if old.Kind == cloud.Personal && !s.Disabled.IsZero() {
@@ -256,7 +273,7 @@ func (c *Core) makeSpace(ctx context.Context, u *cloud.User, s *cloud.Space, nam
 	if alias == "" {
 		alias = "project/" + slug(name)
 	}
-	got, err := c.store.SetSpace(ctx, &cloud.Space{
+	got, err := c.newSpace(ctx, &cloud.Space{
 		ID:          c.store.NewSpaceID(cloud.Project, ""),
 		Kind:        cloud.Project,
 		Name:        name,
@@ -277,6 +294,9 @@ func (c *Core) RemoveSpace(ctx context.Context, id cloud.SpaceID, purge bool) er
 }
 
 func (c *Core) removeSpace(ctx context.Context, id cloud.SpaceID, purge bool) error {
+	if id == cloud.SharesSpace {
+		return errShares
+	}
 	s, err := c.space(ctx, id)
 	if err != nil {
 		return err
@@ -309,5 +329,6 @@ func (c *Core) dropSpace(ctx context.Context, id cloud.SpaceID) error {
 	c.mu.Lock()
 	delete(c.spaces, id)
 	c.mu.Unlock()
+	c.index.drop(id)
 	return nil
 }
