@@ -32,7 +32,7 @@ type Scheme interface {
 	// Verify says who has the credentials, Unauthorized for nobody. Before it
 	// checks anything that could be guessed it calls try with the account that
 	// the guess would be at; an error of try is returned as it is.
-	Verify(ctx context.Context, credentials string, try func(account string) error) (*cloud.User, error)
+	Verify(ctx context.Context, credentials string, try func(account string) error) (cloud.Caller, error)
 }
 
 // Auth finds the caller of a request.
@@ -91,7 +91,7 @@ const maxInitiator = 128
 // the route is open: then nobody calls. r.RemoteAddr must be the client's.
 func (a *Auth) Wrap(next http.Handler, open bool, fail func(http.ResponseWriter, *http.Request, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		u, err := a.user(r)
+		c, err := a.caller(r)
 		if err != nil && !open {
 			var t *throttled
 			if errors.As(err, &t) {
@@ -100,19 +100,18 @@ func (a *Auth) Wrap(next http.Handler, open bool, fail func(http.ResponseWriter,
 			fail(w, r, cloud.E("auth", cloud.Ref{}, err))
 			return
 		}
-		c := cloud.Caller{User: u, Initiator: r.Header.Get("Initiator-ID")}
-		if len(c.Initiator) > maxInitiator {
-			c.Initiator = ""
+		if name := r.Header.Get("Initiator-ID"); len(name) <= maxInitiator {
+			c.Initiator = name
 		}
 		next.ServeHTTP(w, r.WithContext(cloud.WithCaller(r.Context(), c)))
 	})
 }
 
-// user is who signed the request, nil with an error if nobody did.
-func (a *Auth) user(r *http.Request) (*cloud.User, error) {
+// caller is who signed the request, nobody with an error if nobody did.
+func (a *Auth) caller(r *http.Request) (cloud.Caller, error) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
-		return nil, cloud.Unauthorized
+		return cloud.Caller{}, cloud.Unauthorized
 	}
 	name, credentials, _ := strings.Cut(header, " ")
 	for _, s := range a.schemes {
@@ -120,20 +119,20 @@ func (a *Auth) user(r *http.Request) (*cloud.User, error) {
 			return a.verify(r, s, strings.TrimSpace(credentials))
 		}
 	}
-	return nil, cloud.Refuse(cloud.Unauthorized, "This way to sign in is not available here.")
+	return cloud.Caller{}, cloud.Refuse(cloud.Unauthorized, "This way to sign in is not available here.")
 }
 
-func (a *Auth) verify(r *http.Request, s Scheme, credentials string) (*cloud.User, error) {
-	from := network(r.RemoteAddr)
-	guess := a.guard.guess(from)
-	u, err := s.Verify(r.Context(), credentials, guess.at)
-	if err == nil {
-		guess.right()
+func (a *Auth) verify(r *http.Request, s Scheme, credentials string) (cloud.Caller, error) {
+	guess := a.guard.guess(network(r.RemoteAddr))
+	c, err := s.Verify(r.Context(), credentials, guess.at)
+	if err != nil {
+		return cloud.Caller{}, err
 	}
-	if _, alone := s.(*basic.Basic); alone && err == nil && a.more != nil && a.more(u) {
-		return nil, cloud.Refuse(cloud.Unauthorized, "This account needs more than a password: sign in with the browser.")
+	guess.right()
+	if _, alone := s.(*basic.Basic); alone && a.more != nil && a.more(c.User) {
+		return cloud.Caller{}, cloud.Refuse(cloud.Unauthorized, "This account needs more than a password: sign in with the browser.")
 	}
-	return u, err
+	return c, nil
 }
 
 // network is what counts as one origin of guesses: an IPv4 address or an

@@ -20,20 +20,20 @@ type magic struct{}
 
 func (magic) Name() string      { return "Magic" }
 func (magic) Challenge() string { return `Magic realm="x"` }
-func (magic) Verify(ctx context.Context, credentials string, try func(string) error) (*cloud.User, error) {
+func (magic) Verify(ctx context.Context, credentials string, try func(string) error) (cloud.Caller, error) {
 	var name, secret string
 	fmt.Sscan(credentials, &name, &secret)
-	u := &cloud.User{ID: cloud.UserID(name), Name: name}
+	c := cloud.Caller{User: &cloud.User{ID: cloud.UserID(name), Name: name}}
 	if secret == "seen" {
-		return u, nil
+		return c, nil
 	}
 	if err := try(name); err != nil {
-		return nil, err
+		return c, err
 	}
 	if secret != "open" {
-		return nil, cloud.Unauthorized
+		return c, cloud.Unauthorized
 	}
-	return u, nil
+	return c, nil
 }
 
 type answer struct {

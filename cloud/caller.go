@@ -5,6 +5,9 @@ import "context"
 // A Caller is on whose behalf something is done.
 type Caller struct {
 	User *User // nil: nobody
+	// Session is the id of the one that the caller's credentials belong to;
+	// empty for those that belong to none, such as a password.
+	Session string
 	// Initiator is the client's name for itself in this request (header
 	// Initiator-ID), so that it knows the echo of its own changes.
 	Initiator string

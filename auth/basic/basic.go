@@ -38,27 +38,28 @@ func (b *Basic) Name() string { return "Basic" }
 func (b *Basic) Challenge() string { return `Basic realm="OpenCloud", charset="UTF-8"` }
 
 // Verify takes the credentials as in RFC 7617, section 2.
-func (b *Basic) Verify(ctx context.Context, credentials string, try func(account string) error) (*cloud.User, error) {
+func (b *Basic) Verify(ctx context.Context, credentials string, try func(account string) error) (cloud.Caller, error) {
 	name, password, ok := parse(credentials)
 	if !ok {
 		// Counted, for it costs nothing to send; at no account.
 		if err := try(""); err != nil {
-			return nil, err
+			return cloud.Caller{}, err
 		}
-		return nil, cloud.Refuse(cloud.Unauthorized, "The Authorization header is malformed.")
+		return cloud.Caller{}, cloud.Refuse(cloud.Unauthorized, "The Authorization header is malformed.")
 	}
 	if password == "" {
 		// Nobody's, and no guess: OAuth clients without a secret name
 		// themselves like this.
-		return nil, cloud.Unauthorized
+		return cloud.Caller{}, cloud.Unauthorized
 	}
 	if u := b.recall(name, password); u != nil {
-		return u, nil
+		return cloud.Caller{User: u}, nil
 	}
 	if err := try(Account(name)); err != nil {
-		return nil, err
+		return cloud.Caller{}, err
 	}
-	return b.dir.Verify(ctx, name, password)
+	u, err := b.dir.Verify(ctx, name, password)
+	return cloud.Caller{User: u}, err
 }
 
 // Account is the same for all spellings that a directory takes for one name:
