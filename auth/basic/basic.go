@@ -53,9 +53,9 @@ func (b *Basic) Name() string { return "Basic" }
 
 func (b *Basic) Challenge() string { return `Basic realm="OpenCloud", charset="UTF-8"` }
 
-// Verify takes the credentials as in RFC 7617, section 2.
+// Verify is part of auth.Scheme.
 func (b *Basic) Verify(ctx context.Context, credentials string, try func(account string) error) (cloud.Caller, error) {
-	name, password, ok := parse(credentials)
+	name, password, ok := Parse(credentials)
 	if !ok {
 		// Counted, for it costs nothing to send; at no account.
 		if err := try(""); err != nil {
@@ -97,7 +97,8 @@ func (b *Basic) Verify(ctx context.Context, credentials string, try func(account
 // of letters that have more than two forms, up and then down again.
 func Account(name string) string { return strings.ToLower(strings.ToUpper(name)) }
 
-func parse(credentials string) (name, password string, ok bool) {
+// Parse takes credentials apart, as in RFC 7617, section 2.
+func Parse(credentials string) (name, password string, ok bool) {
 	if len(credentials) > maxCredentials {
 		return "", "", false
 	}
