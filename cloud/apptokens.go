@@ -11,7 +11,7 @@ type AppToken struct {
 	Label   string // what the user calls it
 	Made    time.Time
 	Expires time.Time
-	Used    time.Time // last, to the hour; zero: never
+	Used    time.Time `json:",omitzero"` // last, to the hour; zero: never
 }
 
 // Bounds on app tokens.

@@ -138,15 +138,14 @@ func read(path string) (r record, mtime time.Time, err error) {
 	if err != nil {
 		return r, mtime, err
 	}
-	body := make([]byte, maxFile)
-	n, err := io.ReadFull(f, body)
-	if err == nil {
+	if info.Size() > maxFile {
 		return r, mtime, errors.New("it is too large")
 	}
-	if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+	body := make([]byte, info.Size())
+	if _, err := io.ReadFull(f, body); err != nil {
 		return r, mtime, err
 	}
-	return r, info.ModTime(), json.Unmarshal(body[:n], &r)
+	return r, info.ModTime(), json.Unmarshal(body, &r)
 }
 
 func (s *Store) AppTokens(_ context.Context, of cloud.UserID) ([]cloud.AppToken, error) {
