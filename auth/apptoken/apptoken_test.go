@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -401,6 +402,28 @@ func BenchmarkOwner(b *testing.B) {
 	for b.Loop() {
 		if _, err := s.Owner(b.Context(), "ada", secret); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// What root makes by the command line belongs to whom the server runs as.
+func TestFilesBelongToTheServer(t *testing.T) {
+	s, _ := house(t)
+	uid := os.Geteuid()
+	if uid == 0 { // anybody else can only see that nothing breaks
+		uid = 12345
+		if err := os.Chown(s.path, uid, uid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tok, _ := s.mustMake(t, adaID, "", time.Hour)
+	for _, name := range []string{s.folder(adaID), filepath.Join(s.folder(adaID), tok.ID+suffix)} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := int(info.Sys().(*syscall.Stat_t).Uid); got != uid {
+			t.Errorf("%s belongs to %d, want %d", name, got, uid)
 		}
 	}
 }
