@@ -36,6 +36,8 @@ type People struct {
 	policy   *Policy
 	opts     PeopleOptions
 
+	education *Education // nil: there are no schools
+
 	mu sync.Mutex // one change at a time: they are made of what was read before
 }
 
@@ -331,6 +333,11 @@ func (p *People) removeUser(ctx context.Context, id cloud.UserID) error {
 	}
 	for _, c := range p.opts.Credentials {
 		if err := c.Forget(ctx, id); err != nil {
+			return err
+		}
+	}
+	if p.education != nil {
+		if err := p.education.forgetUser(ctx, id); err != nil {
 			return err
 		}
 	}
