@@ -129,7 +129,8 @@ func checkLines(lines ...string) error {
 //
 // Ids do not come back. A school that is no more does not count where a class
 // or a user names it, nor does a class where a user teaches it. What does not
-// pass Check is Invalid; where something is unique, a second one is Exist.
+// pass Check is Invalid; where something is unique, a second one is Exist. Lists
+// are in the same order each time.
 type Schools interface {
 	// School finds one by "id", "number" or "external". NotExist if there is none.
 	School(ctx context.Context, by, value string) (*School, error)
@@ -166,11 +167,10 @@ type Schools interface {
 // gets Permission, and what is not there is NotExist.
 //
 // A user is removed by People.RemoveUser, and a class by People.RemoveGroup:
-// what schools know of them goes along.
+// what schools know of them goes along. Lists are in the same order each time.
 type Education interface {
 	// School finds one by "id", "number" or "external".
 	School(ctx context.Context, by, value string) (*School, error)
-	// Schools yields them in no particular order.
 	Schools(ctx context.Context) iter.Seq2[*School, error]
 	// SetSchool makes a school when s.ID is empty and changes one otherwise.
 	// Exist when the number or the external id is taken, Invalid for an end that
@@ -182,7 +182,7 @@ type Education interface {
 
 	// Class finds one by "id" or "external".
 	Class(ctx context.Context, by, value string) (*Class, error)
-	// Classes yields those of a school, or all, in no particular order.
+	// Classes yields those of a school, or all.
 	Classes(ctx context.Context, of SchoolID) iter.Seq2[*Class, error]
 	// SetClass makes a class and its group when c.ID is empty and changes them
 	// otherwise, except for Schools. Exist when the external id is taken.
@@ -194,7 +194,7 @@ type Education interface {
 
 	// Pupil finds one by "id", "name" or "external".
 	Pupil(ctx context.Context, by, value string) (*Pupil, error)
-	// Pupils yields those of a school, or all, in no particular order.
+	// Pupils yields those of a school, or all.
 	Pupils(ctx context.Context, of SchoolID) iter.Seq2[*Pupil, error]
 	// AddPupil is People.AddUser with an enrolment, without Schools and Teaches.
 	AddPupil(ctx context.Context, p *Pupil, password string) (*Pupil, error)
@@ -206,12 +206,12 @@ type Education interface {
 	Attend(ctx context.Context, at SchoolID, who UserID) error
 	Quit(ctx context.Context, at SchoolID, who UserID) error
 
-	// Members yields the users in the group of a class, in no particular order.
+	// Members yields the users in the group of a class.
 	Members(ctx context.Context, of GroupID) iter.Seq2[*Pupil, error]
 	// Join puts a user into the group; Leave is NotExist when they are not in it.
 	Join(ctx context.Context, class GroupID, who UserID) error
 	Leave(ctx context.Context, class GroupID, who UserID) error
-	// Teachers yields those who teach a class, in no particular order. They need
+	// Teachers yields those who teach a class. They need
 	// not be among its members.
 	Teachers(ctx context.Context, of GroupID) iter.Seq2[*Pupil, error]
 	// Teach makes a user a teacher of a class; Unteach is NotExist when they are not.

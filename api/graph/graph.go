@@ -22,7 +22,8 @@ import (
 type Options struct {
 	MaxBind int `yaml:"group_members_patch_limit" env:"GRAPH_GROUP_MEMBERS_PATCH_LIMIT" default:"20" doc:"Most members that one request can put into a group."`
 
-	Product string `yaml:"-"` // what the application is called whose roles users have
+	Product   string          `yaml:"-"` // what the application is called whose roles users have
+	Education cloud.Education `yaml:"-"` // nil: there are no schools
 }
 
 // maxBody is more than any request of this API needs.
@@ -87,6 +88,9 @@ func table() []route {
 // New serves /graph/v1.0 and /graph/v1beta1, which are the same here.
 func New(files cloud.Files, people cloud.People, opts Options) http.Handler {
 	h := &handler{files: files, people: people, opts: opts, routes: table()}
+	if opts.Education != nil {
+		h.routes = append(h.routes, educationTable()...)
+	}
 	for i := range h.routes {
 		h.routes[i].segments = strings.Split(h.routes[i].path, "/")
 	}

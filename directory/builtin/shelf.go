@@ -1,8 +1,11 @@
 package builtin
 
 import (
+	"bytes"
 	"errors"
 	"iter"
+	"maps"
+	"slices"
 	"sync"
 
 	"opencloud/cloud"
@@ -45,6 +48,7 @@ type index[T any] struct {
 }
 
 type kept[T any] struct {
+	id    cloud.UUID
 	thing *T
 	file  fileID
 }
@@ -61,7 +65,7 @@ func (s *shelf[T]) uuid(v *T) cloud.UUID { return cloud.UUIDOf(s.id(v)) }
 
 // add and drop keep all ways alike. The caller holds mu.
 func (s *shelf[T]) add(x index[T], k *kept[T]) {
-	x.byID[s.uuid(k.thing)] = k
+	x.byID[k.id] = k
 	for i, key := range s.keys(k.thing) {
 		if key != "" {
 			x.byKey[i][key] = k
@@ -80,7 +84,7 @@ func (s *shelf[T]) drop(k *kept[T]) {
 	if k == nil {
 		return
 	}
-	delete(s.all.byID, s.uuid(k.thing))
+	delete(s.all.byID, k.id)
 	for i, key := range s.keys(k.thing) {
 		delete(s.all.byKey[i], key)
 	}
@@ -96,7 +100,7 @@ func (s *shelf[T]) drop(k *kept[T]) {
 func (s *shelf[T]) taken(x index[T], v *T) (name, key string) {
 	id := s.uuid(v)
 	for i, key := range s.keys(v) {
-		if has := x.byKey[i][key]; has != nil && s.uuid(has.thing) != id {
+		if has := x.byKey[i][key]; has != nil && has.id != id {
 			return s.names[i], key
 		}
 	}
@@ -129,10 +133,10 @@ func (s *shelf[T]) reload() error {
 			return nil, err
 		}
 		s.share(v)
-		return &kept[T]{v, now}, s.check(v)
+		return &kept[T]{uuid, v, now}, s.check(v)
 	}, func(k *kept[T]) {
 		if name, key := s.taken(next, k.thing); name != "" {
-			s.log.Error("two files have the same "+name+"; the second one is left out", name, key, "file", s.file(s.uuid(k.thing).String()))
+			s.log.Error("two files have the same "+name+"; the second one is left out", name, key, "file", s.file(k.id.String()))
 			return
 		}
 		s.add(next, k)
@@ -153,15 +157,16 @@ func (s *shelf[T]) set(v *T) error {
 		return cloud.Refuse(cloud.Exist, "The %s %q is already taken.", name, key)
 	}
 	s.share(v)
+	id := s.uuid(v)
 	return s.change(func() error {
-		file, err := s.write(s.uuid(v).String(), v)
+		file, err := s.write(id.String(), v)
 		if err != nil {
 			return err
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.drop(s.all.byID[s.uuid(v)])
-		s.add(s.all, &kept[T]{v, file})
+		s.drop(s.all.byID[id])
+		s.add(s.all, &kept[T]{id, v, file})
 		return nil
 	})
 }
@@ -207,26 +212,22 @@ func (s *shelf[T]) byKey(i int, key string) *T {
 // has is for ids of what others name.
 func (s *shelf[T]) has(id string) bool { return s.byID(id) != nil }
 
-// list yields what there is at the start: of one id, or all if it is empty.
+// list yields what there is at the start, of one id or all if it is empty, in
+// the order of the ids.
 func (s *shelf[T]) list(of string) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
+		var found []*kept[T]
 		s.mu.RLock()
-		var found []*T
 		if of == "" {
-			found = make([]*T, 0, len(s.all.byID))
-			for _, k := range s.all.byID {
-				found = append(found, k.thing)
-			}
+			found = slices.AppendSeq(make([]*kept[T], 0, len(s.all.byID)), maps.Values(s.all.byID))
 		} else {
 			in := s.all.in[cloud.UUIDOf(of)]
-			found = make([]*T, 0, len(in))
-			for k := range in {
-				found = append(found, k.thing)
-			}
+			found = slices.AppendSeq(make([]*kept[T], 0, len(in)), maps.Keys(in))
 		}
 		s.mu.RUnlock()
-		for _, v := range found {
-			if !yield(v) {
+		slices.SortFunc(found, func(a, b *kept[T]) int { return bytes.Compare(a.id[:], b.id[:]) })
+		for _, k := range found {
+			if !yield(k.thing) {
 				return
 			}
 		}

@@ -1,0 +1,164 @@
+package graph
+
+import (
+	"encoding/json"
+	"errors"
+	"iter"
+	"net/http"
+
+	"opencloud/cloud"
+)
+
+// educationTable is there when there are schools.
+func educationTable() []route {
+	return []route{
+		{method: "GET", path: "education/schools", serve: (*handler).schools},
+		{method: "POST", path: "education/schools", serve: (*handler).createSchool},
+		{method: "GET", path: "education/schools/*", serve: (*handler).school},
+		{method: "PATCH", path: "education/schools/*", serve: (*handler).updateSchool},
+		{method: "DELETE", path: "education/schools/*", serve: (*handler).removeSchool},
+		{method: "GET", path: "education/schools/*/users", serve: (*handler).schoolUsers},
+		{method: "POST", path: "education/schools/*/users/$ref", serve: (*handler).attend},
+		{method: "DELETE", path: "education/schools/*/users/*/$ref", serve: (*handler).quit},
+		{method: "GET", path: "education/schools/*/classes", serve: (*handler).schoolClasses},
+		{method: "POST", path: "education/schools/*/classes/$ref", serve: (*handler).offer},
+		{method: "DELETE", path: "education/schools/*/classes/*/$ref", serve: (*handler).withdraw},
+		{method: "GET", path: "education/users", serve: (*handler).pupils},
+		{method: "POST", path: "education/users", serve: (*handler).createPupil},
+		{method: "GET", path: "education/users/*", serve: (*handler).pupil},
+		{method: "PATCH", path: "education/users/*", serve: (*handler).updatePupil},
+		{method: "DELETE", path: "education/users/*", serve: (*handler).removePupil},
+		{method: "GET", path: "education/classes", serve: (*handler).classes},
+		{method: "POST", path: "education/classes", serve: (*handler).createClass},
+		{method: "GET", path: "education/classes/*", serve: (*handler).class},
+		{method: "PATCH", path: "education/classes/*", serve: (*handler).updateClass},
+		{method: "DELETE", path: "education/classes/*", serve: (*handler).removeClass},
+		{method: "GET", path: "education/classes/*/members", serve: (*handler).classMembers},
+		{method: "POST", path: "education/classes/*/members/$ref", serve: (*handler).joinClass},
+		{method: "DELETE", path: "education/classes/*/members/*/$ref", serve: (*handler).leaveClass},
+		{method: "GET", path: "education/classes/*/teachers", serve: (*handler).teachers},
+		{method: "POST", path: "education/classes/*/teachers/$ref", serve: (*handler).teach},
+		{method: "DELETE", path: "education/classes/*/teachers/*/$ref", serve: (*handler).unteach},
+	}
+}
+
+// A listing is a list that can be asked for with $filter, $orderby, $top,
+// $skip and $count.
+type listing[T any] struct {
+	all      iter.Seq2[*T, error]
+	external func(id string) (*T, error) // nil: look through all
+	fields   []string                    // for $filter
+	field    func(v *T, name string) []string
+	order    map[string]func(**T) string
+}
+
+// read is what is asked for. A client that brings 100,000 users up to date asks for each
+// by the external id, so that is found without looking through all.
+func (l *listing[T]) read(r *http.Request, more ...string) (found collection[*T], err error) {
+	q, err := options(r, append(more, "$filter", "$orderby", "$top", "$skip", "$count")...)
+	if err != nil {
+		return found, err
+	}
+	wanted, err := parseFilter(q.Get("$filter"), l.fields...)
+	if err != nil {
+		return found, err
+	}
+	order, err := parseOrder(q.Get("$orderby"), l.order)
+	if err != nil {
+		return found, err
+	}
+	part, err := parseWindow(q)
+	if err != nil {
+		return found, err
+	}
+	all := l.all
+	if id, ok := equals(q.Get("$filter"), "externalId"); ok && l.external != nil {
+		all = single(l.external(id))
+	}
+	var some []*T
+	for v, err := range all {
+		if err != nil {
+			return found, err
+		}
+		if wanted(func(name string) []string { return l.field(v, name) }) {
+			some = append(some, v)
+		}
+	}
+	order(some)
+	return slice(r, part, some), nil
+}
+
+// rendered is a list as JSON has it.
+func rendered[T, J any](from collection[*T], render func(*T) (J, error)) (collection[J], error) {
+	to := collection[J]{from.Count, from.Next, make([]J, len(from.Value))}
+	for i, v := range from.Value {
+		var err error
+		if to.Value[i], err = render(v); err != nil {
+			return to, err
+		}
+	}
+	return to, nil
+}
+
+// single yields what was found, if anything was.
+func single[T any](v *T, err error) iter.Seq2[*T, error] {
+	return func(yield func(*T, error) bool) {
+		if !errors.Is(err, cloud.NotExist) {
+			yield(v, err)
+		}
+	}
+}
+
+// equals is the value of a $filter that asks for one of a field and nothing else.
+func equals(filter, field string) (value string, ok bool) {
+	p := &filterParser{rest: filter, fields: []string{field}}
+	p.next()
+	if p.token != field {
+		return "", false
+	}
+	p.next()
+	if !p.accept("eq") {
+		return "", false
+	}
+	value = p.value()
+	return value, value != "" && p.token == "" && p.err == nil
+}
+
+// either finds something in one of two ways.
+func either[T any](find func(by string) (*T, error), first, second string) (*T, error) {
+	v, err := find(first)
+	if errors.Is(err, cloud.NotExist) {
+		return find(second)
+	}
+	return v, err
+}
+
+// A nullable tells null from what is not there.
+type nullable[T any] struct {
+	set   bool
+	value *T
+}
+
+func (n *nullable[T]) UnmarshalJSON(b []byte) error {
+	n.set = true
+	return json.Unmarshal(b, &n.value)
+}
+
+// refBody is the reference in the body of a request.
+func refBody(w http.ResponseWriter, r *http.Request, among string) (id string, err error) {
+	var body struct {
+		Ref string `json:"@odata.id"`
+	}
+	if err := read(w, r, &body); err != nil {
+		return "", err
+	}
+	return reference(body.Ref, among)
+}
+
+// done answers what has nothing to say but that it worked.
+func done(w http.ResponseWriter, err error) error {
+	if err != nil {
+		return err
+	}
+	return writeNothing(w)
+}

@@ -1,0 +1,175 @@
+package graph
+
+import (
+	"net/http"
+	"slices"
+
+	"opencloud/cloud"
+)
+
+// The JSON of a user of schools.
+type pupil struct {
+	user
+	External   string           `json:"externalId,omitempty"`
+	Role       string           `json:"primaryRole,omitempty"`
+	Identities []objectIdentity `json:"identities,omitempty"`
+}
+
+type objectIdentity struct {
+	Issuer string `json:"issuer"`
+	ID     string `json:"issuerAssignedId"`
+}
+
+func (r *rendering) pupil(p *cloud.Pupil) (pupil, error) {
+	u, err := r.user(p.User)
+	u.Language = "" // not of this type
+	got := pupil{user: u, External: p.Enrolment.External, Role: p.Enrolment.Role}
+	for _, i := range p.Enrolment.Identities {
+		got.Identities = append(got.Identities, objectIdentity(i))
+	}
+	return got, err
+}
+
+// pupilRelations reads $expand, which knows less here than it does for users.
+func pupilRelations(expand string) (relations, error) {
+	fields, err := list("$expand", expand, "memberOf")
+	return relations{memberOf: slices.Contains(fields, "memberOf")}, err
+}
+
+// writePupils answers with a list of which all and external are given.
+func (h *handler) writePupils(w http.ResponseWriter, r *http.Request, l listing[cloud.Pupil]) error {
+	l.fields = []string{"id", "displayName", "givenName", "surname", "mail", "onPremisesSamAccountName", "userType", "accountEnabled", "externalId", "primaryRole"}
+	l.field = func(p *cloud.Pupil, name string) []string {
+		switch name {
+		case "externalId":
+			return []string{p.Enrolment.External}
+		case "primaryRole":
+			return []string{p.Enrolment.Role}
+		}
+		return properties(p.User)(name)
+	}
+	l.order = map[string]func(**cloud.Pupil) string{
+		"displayName":              func(p **cloud.Pupil) string { return displayName((*p).User) },
+		"mail":                     func(p **cloud.Pupil) string { return (*p).User.Mail },
+		"onPremisesSamAccountName": func(p **cloud.Pupil) string { return (*p).User.Name },
+	}
+	rel, err := pupilRelations(r.URL.Query().Get("$expand"))
+	if err != nil {
+		return err
+	}
+	found, err := l.read(r, "$expand")
+	if err != nil {
+		return err
+	}
+	all, err := rendered(found, h.rendering(r, rel).pupil)
+	if err != nil {
+		return err
+	}
+	return write(w, r, http.StatusOK, all)
+}
+
+func (h *handler) pupils(w http.ResponseWriter, r *http.Request, _ []string) error {
+	return h.writePupils(w, r, listing[cloud.Pupil]{
+		all:      h.opts.Education.Pupils(r.Context(), ""),
+		external: func(id string) (*cloud.Pupil, error) { return h.opts.Education.Pupil(r.Context(), "external", id) },
+	})
+}
+
+// findPupil is one by id or by user name.
+func (h *handler) findPupil(r *http.Request, key string) (*cloud.Pupil, error) {
+	return either(func(by string) (*cloud.Pupil, error) { return h.opts.Education.Pupil(r.Context(), by, key) }, "id", "name")
+}
+
+func (h *handler) writePupil(w http.ResponseWriter, r *http.Request, status int, rel relations, p *cloud.Pupil) error {
+	got, err := h.rendering(r, rel).pupil(p)
+	if err != nil {
+		return err
+	}
+	return write(w, r, status, got)
+}
+
+func (h *handler) pupil(w http.ResponseWriter, r *http.Request, args []string) error {
+	q, err := options(r, "$expand")
+	if err != nil {
+		return err
+	}
+	rel, err := pupilRelations(q.Get("$expand"))
+	if err != nil {
+		return err
+	}
+	p, err := h.findPupil(r, args[0])
+	if err != nil {
+		return err
+	}
+	return h.writePupil(w, r, http.StatusOK, rel, p)
+}
+
+// A pupilChange is what clients may send of a user of schools.
+type pupilChange struct {
+	userChange
+	Role       *string          `json:"primaryRole"`
+	External   *string          `json:"externalId"`
+	Identities []objectIdentity `json:"identities"`
+}
+
+func (c *pupilChange) identities() []cloud.Identity {
+	if c.Identities == nil {
+		return nil
+	}
+	all := make([]cloud.Identity, len(c.Identities))
+	for i, id := range c.Identities {
+		all[i] = cloud.Identity(id)
+	}
+	return all
+}
+
+func (h *handler) createPupil(w http.ResponseWriter, r *http.Request, _ []string) error {
+	var c pupilChange
+	if err := read(w, r, &c); err != nil {
+		return err
+	}
+	u, password, err := c.user()
+	if err != nil {
+		return err
+	}
+	p := &cloud.Pupil{User: u, Enrolment: cloud.Enrolment{Identities: c.identities()}}
+	for to, from := range map[*string]*string{&p.Enrolment.Role: c.Role, &p.Enrolment.External: c.External} {
+		if from != nil {
+			*to = *from
+		}
+	}
+	if p, err = h.opts.Education.AddPupil(r.Context(), p, password); err != nil {
+		return err
+	}
+	return h.writePupil(w, r, http.StatusCreated, relations{}, p)
+}
+
+// updatePupil takes any user: it is how those who are there already get to
+// schools.
+func (h *handler) updatePupil(w http.ResponseWriter, r *http.Request, args []string) error {
+	var c pupilChange
+	if err := read(w, r, &c); err != nil {
+		return err
+	}
+	u, err := h.find(r, args[0])
+	if err != nil {
+		return err
+	}
+	change := cloud.PupilChange{Role: c.Role, External: c.External, Identities: c.identities()}
+	if change.User, err = c.change(u); err != nil {
+		return err
+	}
+	p, err := h.opts.Education.ChangePupil(r.Context(), u.ID, change)
+	if err != nil {
+		return err
+	}
+	return h.writePupil(w, r, http.StatusOK, relations{}, p)
+}
+
+func (h *handler) removePupil(w http.ResponseWriter, r *http.Request, args []string) error {
+	p, err := h.findPupil(r, args[0])
+	if err == nil {
+		err = h.people.RemoveUser(r.Context(), p.User.ID)
+	}
+	return done(w, err)
+}
