@@ -34,6 +34,7 @@ type System struct {
 	Files     cloud.Files
 	Uploads   cloud.Uploads
 	People    cloud.People
+	Education cloud.Education // nil: there are no schools
 
 	Credentials []cloud.Credentials // of all modules that keep some
 
@@ -41,6 +42,7 @@ type System struct {
 	DAV, TUS, Graph, OCS, Settings, IDP, Webfinger, Wellknown http.Handler
 
 	core          *core.Core     // Files and Uploads
+	people        *core.People   // People
 	adminPassword string         // see Started
 	closers       []func() error // in the order of starting
 }

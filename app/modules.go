@@ -33,7 +33,8 @@ func modules() []Module {
 		{"dav", []string{"files", "auth"}, startDAV},
 		{"tus", []string{"files", "auth"}, startTUS},
 		{"people", []string{"users", "auth", "files"}, startPeople},
-		{"graph", []string{"files", "people"}, startGraph},
+		{"education", []string{"people"}, startEducation},
+		{"graph", []string{"files", "people", "education"}, startGraph},
 		{"settings", []string{"people"}, startSettings},
 		{"ocs", []string{"files", "auth"}, startOCS},
 		{"wellknown", []string{"auth"}, startWellknown},
@@ -109,7 +110,22 @@ func startPeople(_ context.Context, s *System) error {
 		_, err := s.Auth.Guess("", account, func() (*cloud.User, error) { return nil, check() })
 		return err
 	}
-	s.People, err = core.NewPeople(s.core, s.Directory, profiles, opts)
+	people, err := core.NewPeople(s.core, s.Directory, profiles, opts)
+	if err != nil {
+		return err
+	}
+	s.People, s.people = people, people
+	return nil
+}
+
+func startEducation(_ context.Context, s *System) error {
+	if !s.Config.Education.Enabled {
+		return nil
+	}
+	schools, err := builtin.OpenSchools(filepath.Join(s.Config.IDM.Path, "education"), s.Log)
+	if err == nil {
+		s.Education = core.NewEducation(s.people, schools, s.Config.Education)
+	}
 	return err
 }
 
@@ -127,7 +143,7 @@ func startTUS(_ context.Context, s *System) error {
 
 func startGraph(_ context.Context, s *System) error {
 	opts := s.Config.Graph
-	opts.Product = product
+	opts.Product, opts.Education = product, s.Education
 	s.Graph = graph.New(s.Files, s.People, opts)
 	return nil
 }

@@ -41,19 +41,20 @@ type Config struct {
 
 	Notify string `yaml:"notify_socket" env:"NOTIFY_SOCKET" default:"" doc:"Socket of the service manager, which is told when the server is ready (sd_notify); systemd sets it."`
 
-	Log       Log                `yaml:"log"`
-	Proxy     Proxy              `yaml:"proxy"`
-	Debug     Debug              `yaml:"debug"`
-	Auth      auth.Options       `yaml:"auth"`
-	IDP       IDP                `yaml:"idp"`
-	IDM       IDM                `yaml:"idm"`
-	Storage   posix.Options      `yaml:"storage_users" defaults:"root=$OC_BASE_DATA_PATH/storage/users"`
-	Core      core.Options       `yaml:"spaces"`
-	DAV       dav.Options        `yaml:"ocdav"`
-	Uploads   tus.Options        `yaml:"uploads"`
-	People    core.PeopleOptions `yaml:"people"`
-	Graph     graph.Options      `yaml:"graph"`
-	Webfinger webfinger.Options  `yaml:"webfinger"`
+	Log       Log                   `yaml:"log"`
+	Proxy     Proxy                 `yaml:"proxy"`
+	Debug     Debug                 `yaml:"debug"`
+	Auth      auth.Options          `yaml:"auth"`
+	IDP       IDP                   `yaml:"idp"`
+	IDM       IDM                   `yaml:"idm"`
+	Storage   posix.Options         `yaml:"storage_users" defaults:"root=$OC_BASE_DATA_PATH/storage/users"`
+	Core      core.Options          `yaml:"spaces"`
+	DAV       dav.Options           `yaml:"ocdav"`
+	Uploads   tus.Options           `yaml:"uploads"`
+	People    core.PeopleOptions    `yaml:"people"`
+	Education core.EducationOptions `yaml:"education"`
+	Graph     graph.Options         `yaml:"graph"`
+	Webfinger webfinger.Options     `yaml:"webfinger"`
 
 	dir     string
 	sources map[string]string // by key, of what is not a default
