@@ -161,10 +161,11 @@ type Schools interface {
 }
 
 // Education is Schools and the Directory as one, with the caller's permissions
-// enforced: users need ManageUsers, all else ManageGroups, and for reading it
-// takes one of the two. core implements it; protocols use it. The caller is
-// CallerFrom(ctx); nobody is Unauthorized everywhere, who lacks the permission
-// gets Permission, and what is not there is NotExist.
+// enforced: users need ManageUsers, all else ManageGroups. For reading it takes
+// one of the two, and of users there is what People tells the caller. core
+// implements it; protocols use it. The caller is CallerFrom(ctx); nobody is
+// Unauthorized everywhere, who lacks the permission gets Permission, and what
+// is not there is NotExist.
 //
 // A user is removed by People.RemoveUser, and a class by People.RemoveGroup:
 // what schools know of them goes along. Lists are in the same order each time.

@@ -189,7 +189,7 @@ func (e *Education) move(ctx context.Context, at cloud.SchoolID, id cloud.GroupI
 func (e *Education) Members(ctx context.Context, of cloud.GroupID) iter.Seq2[*cloud.Pupil, error] {
 	return all(ctx, "core.Members", func() (iter.Seq2[*cloud.Pupil, error], error) {
 		_, err := e.class(ctx, "id", string(of))
-		return e.enrolled(ctx, e.people.dir.Members(ctx, of), true), err
+		return e.enrolled(ctx, e.people.Members(ctx, of), true), err
 	})
 }
 

@@ -140,11 +140,11 @@ func (e *Education) Pupil(ctx context.Context, by, value string) (*cloud.Pupil, 
 	return p, cloud.E("core.Pupil", cloud.Ref{}, err)
 }
 
-// pupil finds who is in the directory and enrolled. The directory has the last
-// word: what schools know of a user who is no more does not count.
+// pupil finds who is one of the people and enrolled. People has the last word:
+// what schools know of a user who is no more does not count.
 func (e *Education) pupil(ctx context.Context, by, value string) (*cloud.Pupil, error) {
 	if by == "name" {
-		u, err := e.people.dir.User(ctx, by, value)
+		u, err := e.people.user(ctx, by, value)
 		if err != nil {
 			return nil, err
 		}
@@ -163,7 +163,7 @@ func (e *Education) pupil(ctx context.Context, by, value string) (*cloud.Pupil, 
 
 // known adds the user to what schools know of them.
 func (e *Education) known(ctx context.Context, n *cloud.Enrolment) (*cloud.Pupil, error) {
-	u, err := e.people.dir.User(ctx, "id", string(n.User))
+	u, err := e.people.user(ctx, "id", string(n.User))
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +173,7 @@ func (e *Education) known(ctx context.Context, n *cloud.Enrolment) (*cloud.Pupil
 func (e *Education) Pupils(ctx context.Context, of cloud.SchoolID) iter.Seq2[*cloud.Pupil, error] {
 	return all(ctx, "core.Pupils", func() (iter.Seq2[*cloud.Pupil, error], error) {
 		if of == "" {
-			return e.enrolled(ctx, e.people.dir.Users(ctx, ""), false), nil
+			return e.enrolled(ctx, e.people.Users(ctx, ""), false), nil
 		}
 		_, err := e.schools.School(ctx, "id", string(of))
 		return e.those(ctx, e.schools.Enrolled(ctx, of)), err
@@ -312,7 +312,7 @@ func (e *Education) changePupil(ctx context.Context, id cloud.UserID, c cloud.Pu
 	}
 	var u *cloud.User
 	if c.User == (cloud.UserChange{}) {
-		u, err = e.people.dir.User(ctx, "id", string(id))
+		u, err = e.people.user(ctx, "id", string(id))
 	} else {
 		u, err = e.people.changeUser(ctx, id, c.User)
 	}

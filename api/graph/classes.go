@@ -27,15 +27,7 @@ func (h *handler) writeClasses(w http.ResponseWriter, r *http.Request, l listing
 		return []string{map[string]string{"id": string(c.ID), "displayName": c.Name, "classification": string(c.Kind), "externalId": c.External}[name]}
 	}
 	l.order = map[string]func(**cloud.Class) string{"displayName": func(c **cloud.Class) string { return (*c).Name }}
-	found, err := l.read(r)
-	if err != nil {
-		return err
-	}
-	all, err := rendered(found, classOf)
-	if err != nil {
-		return err
-	}
-	return write(w, r, http.StatusOK, all)
+	return showAll(w, r, l, classOf)
 }
 
 func (h *handler) classes(w http.ResponseWriter, r *http.Request, _ []string) error {
@@ -50,23 +42,12 @@ func (h *handler) findClass(r *http.Request, key string) (*cloud.Class, error) {
 	return either(func(by string) (*cloud.Class, error) { return h.opts.Education.Class(r.Context(), by, key) }, "id", "external")
 }
 
-func (h *handler) writeClass(w http.ResponseWriter, r *http.Request, status int, c *cloud.Class, err error) error {
-	if err != nil {
-		return err
-	}
-	got, err := classOf(c)
-	if err != nil {
-		return err
-	}
-	return write(w, r, status, got)
-}
-
 func (h *handler) class(w http.ResponseWriter, r *http.Request, args []string) error {
 	if _, err := options(r); err != nil {
 		return err
 	}
 	c, err := h.findClass(r, args[0])
-	return h.writeClass(w, r, http.StatusOK, c, err)
+	return show(w, r, http.StatusOK, c, err, classOf)
 }
 
 // A classChange is what clients may send of a class.
@@ -112,7 +93,7 @@ func (h *handler) setClass(w http.ResponseWriter, r *http.Request, status int, c
 			return err
 		}
 	}
-	return h.writeClass(w, r, status, c, nil)
+	return show(w, r, status, c, nil, classOf)
 }
 
 // bound are the users that references name, who are all there.

@@ -88,16 +88,31 @@ func (l *listing[T]) read(r *http.Request, more ...string) (found collection[*T]
 	return slice(r, part, some), nil
 }
 
-// rendered is a list as JSON has it.
-func rendered[T, J any](from collection[*T], render func(*T) (J, error)) (collection[J], error) {
-	to := collection[J]{from.Count, from.Next, make([]J, len(from.Value))}
-	for i, v := range from.Value {
-		var err error
-		if to.Value[i], err = render(v); err != nil {
-			return to, err
+// showAll answers with what is asked for of a list.
+func showAll[T, J any](w http.ResponseWriter, r *http.Request, l listing[T], render func(*T) (J, error), more ...string) error {
+	found, err := l.read(r, more...)
+	if err != nil {
+		return err
+	}
+	all := collection[J]{found.Count, found.Next, make([]J, len(found.Value))}
+	for i, v := range found.Value {
+		if all.Value[i], err = render(v); err != nil {
+			return err
 		}
 	}
-	return to, nil
+	return write(w, r, http.StatusOK, all)
+}
+
+// show answers with what was found or made, if it was.
+func show[T, J any](w http.ResponseWriter, r *http.Request, status int, v *T, err error, render func(*T) (J, error)) error {
+	if err != nil {
+		return err
+	}
+	got, err := render(v)
+	if err != nil {
+		return err
+	}
+	return write(w, r, status, got)
 }
 
 // single yields what was found, if anything was.

@@ -57,15 +57,7 @@ func (h *handler) writePupils(w http.ResponseWriter, r *http.Request, l listing[
 	if err != nil {
 		return err
 	}
-	found, err := l.read(r, "$expand")
-	if err != nil {
-		return err
-	}
-	all, err := rendered(found, h.rendering(r, rel).pupil)
-	if err != nil {
-		return err
-	}
-	return write(w, r, http.StatusOK, all)
+	return showAll(w, r, l, h.rendering(r, rel).pupil, "$expand")
 }
 
 func (h *handler) pupils(w http.ResponseWriter, r *http.Request, _ []string) error {
@@ -80,14 +72,6 @@ func (h *handler) findPupil(r *http.Request, key string) (*cloud.Pupil, error) {
 	return either(func(by string) (*cloud.Pupil, error) { return h.opts.Education.Pupil(r.Context(), by, key) }, "id", "name")
 }
 
-func (h *handler) writePupil(w http.ResponseWriter, r *http.Request, status int, rel relations, p *cloud.Pupil) error {
-	got, err := h.rendering(r, rel).pupil(p)
-	if err != nil {
-		return err
-	}
-	return write(w, r, status, got)
-}
-
 func (h *handler) pupil(w http.ResponseWriter, r *http.Request, args []string) error {
 	q, err := options(r, "$expand")
 	if err != nil {
@@ -98,10 +82,7 @@ func (h *handler) pupil(w http.ResponseWriter, r *http.Request, args []string) e
 		return err
 	}
 	p, err := h.findPupil(r, args[0])
-	if err != nil {
-		return err
-	}
-	return h.writePupil(w, r, http.StatusOK, rel, p)
+	return show(w, r, http.StatusOK, p, err, h.rendering(r, rel).pupil)
 }
 
 // A pupilChange is what clients may send of a user of schools.
@@ -138,10 +119,8 @@ func (h *handler) createPupil(w http.ResponseWriter, r *http.Request, _ []string
 			*to = *from
 		}
 	}
-	if p, err = h.opts.Education.AddPupil(r.Context(), p, password); err != nil {
-		return err
-	}
-	return h.writePupil(w, r, http.StatusCreated, relations{}, p)
+	p, err = h.opts.Education.AddPupil(r.Context(), p, password)
+	return show(w, r, http.StatusCreated, p, err, h.rendering(r, relations{}).pupil)
 }
 
 // updatePupil takes any user: it is how those who are there already get to
@@ -160,10 +139,7 @@ func (h *handler) updatePupil(w http.ResponseWriter, r *http.Request, args []str
 		return err
 	}
 	p, err := h.opts.Education.ChangePupil(r.Context(), u.ID, change)
-	if err != nil {
-		return err
-	}
-	return h.writePupil(w, r, http.StatusOK, relations{}, p)
+	return show(w, r, http.StatusOK, p, err, h.rendering(r, relations{}).pupil)
 }
 
 func (h *handler) removePupil(w http.ResponseWriter, r *http.Request, args []string) error {

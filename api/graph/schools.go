@@ -37,15 +37,7 @@ func (h *handler) schools(w http.ResponseWriter, r *http.Request, _ []string) er
 			"schoolNumber": func(s **cloud.School) string { return (*s).Number },
 		},
 	}
-	found, err := l.read(r)
-	if err != nil {
-		return err
-	}
-	all, err := rendered(found, schoolOf)
-	if err != nil {
-		return err
-	}
-	return write(w, r, http.StatusOK, all)
+	return showAll(w, r, l, schoolOf)
 }
 
 // findSchool is a school by id or by number.
@@ -53,23 +45,12 @@ func (h *handler) findSchool(r *http.Request, key string) (*cloud.School, error)
 	return either(func(by string) (*cloud.School, error) { return h.opts.Education.School(r.Context(), by, key) }, "id", "number")
 }
 
-func (h *handler) writeSchool(w http.ResponseWriter, r *http.Request, status int, s *cloud.School, err error) error {
-	if err != nil {
-		return err
-	}
-	got, err := schoolOf(s)
-	if err != nil {
-		return err
-	}
-	return write(w, r, status, got)
-}
-
 func (h *handler) school(w http.ResponseWriter, r *http.Request, args []string) error {
 	if _, err := options(r); err != nil {
 		return err
 	}
 	s, err := h.findSchool(r, args[0])
-	return h.writeSchool(w, r, http.StatusOK, s, err)
+	return show(w, r, http.StatusOK, s, err, schoolOf)
 }
 
 // A schoolChange is what clients may send of a school.
@@ -109,7 +90,7 @@ func (h *handler) setSchool(w http.ResponseWriter, r *http.Request, status int, 
 	if err == nil {
 		s, err = h.opts.Education.SetSchool(r.Context(), s)
 	}
-	return h.writeSchool(w, r, status, s, err)
+	return show(w, r, status, s, err, schoolOf)
 }
 
 func (h *handler) createSchool(w http.ResponseWriter, r *http.Request, _ []string) error {
