@@ -341,6 +341,9 @@ func (p *People) changeUser(ctx context.Context, id cloud.UserID, c cloud.UserCh
 	if err := mayGive(me, old.Role, next.Role); err != nil {
 		return nil, err
 	}
+	if c.Name != nil && *c.Name == old.Name {
+		c.Name = nil
+	}
 	if err := p.check(c); err != nil {
 		return nil, err
 	}
