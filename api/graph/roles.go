@@ -108,6 +108,9 @@ func (h *handler) assign(w http.ResponseWriter, r *http.Request, args []string) 
 
 func (h *handler) unassign(w http.ResponseWriter, r *http.Request, args []string) error {
 	u, err := h.whole(r, args[0])
+	if err == nil {
+		err = h.matchesUser(r, u)
+	}
 	if err != nil {
 		return err
 	}
