@@ -79,6 +79,7 @@ func (w *world) do(status int, method, path, body string, v any, headers ...stri
 	if rec.Code != status {
 		w.t.Fatalf("%s %s: got %d, want %d: %s", method, path, rec.Code, status, got)
 	}
+	checked(w.t, method, path, rec.Code, rec.Header(), rec.Body.Bytes())
 	if status >= 400 {
 		var e httpx.ODataError
 		if err := json.Unmarshal(rec.Body.Bytes(), &e); err != nil || e.Error.Code == "" || e.Error.Message == "" || e.Error.InnerError.RequestID != "req-1" {

@@ -238,10 +238,12 @@ func (h *handler) members(w http.ResponseWriter, r *http.Request, args []string)
 	return write(w, r, http.StatusOK, collection[user]{Value: got.Members})
 }
 
+type reference struct {
+	Ref string `json:"@odata.id"`
+}
+
 func (h *handler) join(w http.ResponseWriter, r *http.Request, args []string) error {
-	var body struct {
-		Ref string `json:"@odata.id"`
-	}
+	var body reference
 	if err := read(w, r, &body); err != nil {
 		return err
 	}

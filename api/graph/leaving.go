@@ -11,11 +11,13 @@ import (
 // exportFile is where web clients look for an export of personal data.
 const exportFile = "/.personal_data_export.json"
 
+type exportRequest struct {
+	Location string `json:"storageLocation"`
+}
+
 // export begins to write all there is of the caller into a file of theirs.
 func (h *handler) export(w http.ResponseWriter, r *http.Request, args []string) error {
-	var body struct {
-		Location string `json:"storageLocation"`
-	}
+	var body exportRequest
 	if err := read(w, r, &body); err != nil {
 		return err
 	}

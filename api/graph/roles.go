@@ -90,7 +90,7 @@ func (h *handler) whole(r *http.Request, key string) (*cloud.User, error) {
 
 func (h *handler) assign(w http.ResponseWriter, r *http.Request, args []string) error {
 	var want appRoleAssignment
-	if err := read(w, r, &want); err != nil {
+	if err := read(w, r, &want, "createdDateTime", "deletedDateTime"); err != nil {
 		return err
 	}
 	u, err := h.find(r, args[0])

@@ -395,11 +395,13 @@ func (h *handler) removeUser(w http.ResponseWriter, r *http.Request, args []stri
 	return writeNothing(w)
 }
 
+type passwordChange struct {
+	Current string `json:"currentPassword"`
+	New     string `json:"newPassword"`
+}
+
 func (h *handler) changePassword(w http.ResponseWriter, r *http.Request, _ []string) error {
-	var body struct {
-		Current string `json:"currentPassword"`
-		New     string `json:"newPassword"`
-	}
+	var body passwordChange
 	if err := read(w, r, &body); err != nil {
 		return err
 	}
