@@ -29,16 +29,18 @@ var (
 )
 
 type world struct {
-	t     *testing.T
-	store *mem.Store
-	core  *core.Core
-	dir   *dirmem.Directory
-	h     http.Handler
-	user  *cloud.User
+	t      *testing.T
+	store  *mem.Store
+	core   *core.Core
+	dir    *dirmem.Directory
+	h      http.Handler
+	people *core.People
+	user   *cloud.User
+	opts   core.PeopleOptions
 }
 
 func start(t *testing.T) *world {
-	w := &world{t: t, store: mem.New(), user: alan}
+	w := &world{t: t, store: mem.New(), user: alan, opts: core.PeopleOptions{MinSearch: 3, Password: core.PasswordOptions{Min: 8}}}
 	w.store.Capacity = 1 << 30
 	w.dir = dirmem.New(alan, grace, light, admin)
 	w.serve()
@@ -49,10 +51,12 @@ func start(t *testing.T) *world {
 func (w *world) serve() {
 	w.t.Helper()
 	w.core = core.New(w.store, core.Options{})
-	people, err := core.NewPeople(w.core, w.dir, w.dir, core.PeopleOptions{MinSearch: 3, Password: core.PasswordOptions{Min: 8}})
+	people, err := core.NewPeople(w.core, w.dir, w.dir, w.opts)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.t.Cleanup(func() { people.Close() })
+	w.people = people
 	w.h = New(w.core, people, Options{MaxBind: 3, Product: "Test"})
 }
 

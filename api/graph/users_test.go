@@ -514,6 +514,22 @@ func TestWhoMay(t *testing.T) {
 		{"GET", "groups/crew/members", "", [5]int{200, 403, 403, 403, 401}},
 		{"POST", "groups/crew/members/$ref", `{"@odata.id":"/users/{other}"}`, [5]int{204, 403, 403, 403, 401}},
 		{"DELETE", "groups/crew/members/{other}/$ref", "", [5]int{204, 403, 403, 403, 401}},
+		{"POST", "users/{other}/exportPersonalData", "{}", [5]int{403, 403, 403, 403, 401}},
+		{"GET", "directory/deletedItems/microsoft.graph.user", "", [5]int{200, 403, 403, 403, 401}},
+		{"POST", "directory/deletedItems/{other}/restore", "", [5]int{404, 403, 403, 403, 401}},
+		{"DELETE", "directory/deletedItems/{other}", "", [5]int{404, 403, 403, 403, 401}},
+		{"GET", "me/drives", "", [5]int{200, 200, 200, 200, 401}},
+		{"GET", "drives", "", [5]int{200, 200, 200, 200, 401}},
+		{"POST", "drives", `{"name":"n"}`, [5]int{201, 201, 403, 403, 401}},
+		{"GET", "drives/{home}", "", [5]int{200, 200, 404, 404, 401}},
+		{"PATCH", "drives/{home}", `{"quota":{"total":1000}}`, [5]int{200, 403, 404, 404, 401}},
+		{"PATCH", "drives/{home}", `{"name":"n"}`, [5]int{200, 200, 404, 404, 401}},
+		{"DELETE", "drives/{home}", "", [5]int{403, 403, 404, 404, 401}},
+		{"GET", "drives/{project}", "", [5]int{200, 200, 404, 404, 401}},
+		{"PATCH", "drives/{project}", `{"name":"n"}`, [5]int{200, 200, 404, 404, 401}},
+		{"PATCH", "drives/{project}", `{"quota":{"total":1000}}`, [5]int{200, 200, 404, 404, 401}},
+		{"PATCH", "drives/{project}", `{"special":[{"specialFolder":{"name":"image"}}]}`, [5]int{404, 404, 404, 404, 401}},
+		{"DELETE", "drives/{project}", "", [5]int{204, 204, 404, 404, 401}},
 		{"GET", "applications", "", [5]int{200, 200, 200, 200, 401}},
 	} {
 		for i, role := range []string{cloud.RoleAdmin, cloud.RoleSpaceAdmin, cloud.RoleUser, cloud.RoleUserLight, ""} {
@@ -524,14 +540,16 @@ func TestWhoMay(t *testing.T) {
 			}
 			w.crew(other)
 			w.sign(other)
-			w.home()
+			home := w.home()
+			w.user = alan
+			project := w.project("Project")
 			w.user = nil
 			if role != "" {
 				if w.user, err = w.dir.SetUser(w.ctx(), &cloud.User{Name: "caller", Display: "Caller", Role: role}, "an old secret"); err != nil {
 					t.Fatal(err)
 				}
 			}
-			id := strings.NewReplacer("{other}", string(other.ID))
+			id := strings.NewReplacer("{other}", string(other.ID), "{home}", string(home.ID), "{project}", project.ID)
 			w.do(c.want[i], c.method, "/graph/v1.0/"+id.Replace(c.path), id.Replace(c.body), nil)
 		}
 	}
