@@ -110,11 +110,13 @@ func startPeople(_ context.Context, s *System) error {
 		_, err := s.Auth.Guess("", account, func() (*cloud.User, error) { return nil, check() })
 		return err
 	}
+	opts.Log = s.Log
 	people, err := core.NewPeople(s.core, s.Directory, profiles, opts)
 	if err != nil {
 		return err
 	}
 	s.People, s.people = people, people
+	s.closers = append(s.closers, people.Close)
 	return nil
 }
 

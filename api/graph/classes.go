@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"iter"
 	"net/http"
 
 	"opencloud/cloud"
@@ -20,21 +21,31 @@ func classOf(c *cloud.Class) (class, error) {
 	return class{string(c.ID), c.Name, c.Description, c.Kind, c.External}, nil
 }
 
-// writeClasses answers with a list of which all and external are given.
-func (h *handler) writeClasses(w http.ResponseWriter, r *http.Request, l listing[cloud.Class]) error {
-	l.fields = []string{"id", "displayName", "classification", "externalId"}
-	l.field = func(c *cloud.Class, name string) []string {
-		return []string{map[string]string{"id": string(c.ID), "displayName": c.Name, "classification": string(c.Kind), "externalId": c.External}[name]}
+var classes = shape[*cloud.Class]{
+	fields: []string{"id", "displayName", "classification", "externalId"},
+	values: func(c *cloud.Class) func(string) []string {
+		return func(name string) []string {
+			return []string{map[string]string{"id": string(c.ID), "displayName": c.Name, "classification": string(c.Kind), "externalId": c.External}[name]}
+		}
+	},
+	order: map[string]func(*cloud.Class) string{"displayName": func(c *cloud.Class) string { return c.Name }},
+}
+
+func writeClasses(w http.ResponseWriter, r *http.Request, all iter.Seq2[*cloud.Class, error]) error {
+	l, err := parseListing(r, classes)
+	if err == nil {
+		err = bare(l, classes, "description")
 	}
-	l.order = map[string]func(**cloud.Class) string{"displayName": func(c **cloud.Class) string { return (*c).Name }}
-	return showAll(w, r, l, classOf)
+	if err != nil {
+		return err
+	}
+	return answer(w, l, all, classOf)
 }
 
 func (h *handler) classes(w http.ResponseWriter, r *http.Request, _ []string) error {
-	return h.writeClasses(w, r, listing[cloud.Class]{
-		all:      h.opts.Education.Classes(r.Context(), ""),
-		external: func(id string) (*cloud.Class, error) { return h.opts.Education.Class(r.Context(), "external", id) },
-	})
+	return writeClasses(w, r, sought(r, h.opts.Education.Classes(r.Context(), ""), func(id string) (*cloud.Class, error) {
+		return h.opts.Education.Class(r.Context(), "external", id)
+	}))
 }
 
 // findClass is a class by id or by external id.
@@ -64,7 +75,7 @@ type classChange struct {
 // members into it.
 func (h *handler) setClass(w http.ResponseWriter, r *http.Request, status int, c *cloud.Class) error {
 	var change classChange
-	if err := read(w, r, &change); err != nil {
+	if err := read(w, r, &change, "members"); err != nil {
 		return err
 	}
 	if change.ID != nil && *change.ID != string(c.ID) {
@@ -103,7 +114,7 @@ func (h *handler) bound(r *http.Request, refs []string) ([]cloud.UserID, error) 
 	}
 	ids := make([]cloud.UserID, len(refs))
 	for i, ref := range refs {
-		id, err := reference(ref, "users")
+		id, err := refers(ref, "users")
 		if err != nil {
 			return nil, err
 		}
@@ -140,7 +151,7 @@ func (h *handler) classMembers(w http.ResponseWriter, r *http.Request, args []st
 	if err != nil {
 		return err
 	}
-	return h.writePupils(w, r, listing[cloud.Pupil]{all: h.opts.Education.Members(r.Context(), c.ID)})
+	return h.writePupils(w, r, h.opts.Education.Members(r.Context(), c.ID))
 }
 
 func (h *handler) teachers(w http.ResponseWriter, r *http.Request, args []string) error {
@@ -148,7 +159,7 @@ func (h *handler) teachers(w http.ResponseWriter, r *http.Request, args []string
 	if err != nil {
 		return err
 	}
-	return h.writePupils(w, r, listing[cloud.Pupil]{all: h.opts.Education.Teachers(r.Context(), c.ID)})
+	return h.writePupils(w, r, h.opts.Education.Teachers(r.Context(), c.ID))
 }
 
 // A placing changes what a user is in a class.

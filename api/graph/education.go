@@ -42,65 +42,24 @@ func educationTable() []route {
 	}
 }
 
-// A listing is a list that can be asked for with $filter, $orderby, $top,
-// $skip and $count.
-type listing[T any] struct {
-	all      iter.Seq2[*T, error]
-	external func(id string) (*T, error) // nil: look through all
-	fields   []string                    // for $filter
-	field    func(v *T, name string) []string
-	order    map[string]func(**T) string
+// sought is all, or what has the external id if the $filter asks for nothing
+// else. A client that brings 100,000 users up to date asks for each like this,
+// so that is found without looking through all.
+func sought[T any](r *http.Request, all iter.Seq2[*T, error], external func(id string) (*T, error)) iter.Seq2[*T, error] {
+	if id, ok := equals(r.URL.Query().Get("$filter"), "externalId"); ok {
+		return single(external(id))
+	}
+	return all
 }
 
-// read is what is asked for. A client that brings 100,000 users up to date asks for each
-// by the external id, so that is found without looking through all.
-func (l *listing[T]) read(r *http.Request, more ...string) (found collection[*T], err error) {
-	q, err := options(r, append(more, "$filter", "$orderby", "$top", "$skip", "$count")...)
-	if err != nil {
-		return found, err
+// bare is for lists that only $select has something to say about: of what is
+// there anyway.
+func bare[T any](l listing[T], s shape[T], more ...string) error {
+	_, err := list("$expand", l.expand, "")
+	if err == nil {
+		_, err = list("$select", l.sel, append(more, s.fields...)...)
 	}
-	wanted, err := parseFilter(q.Get("$filter"), l.fields...)
-	if err != nil {
-		return found, err
-	}
-	order, err := parseOrder(q.Get("$orderby"), l.order)
-	if err != nil {
-		return found, err
-	}
-	part, err := parseWindow(q)
-	if err != nil {
-		return found, err
-	}
-	all := l.all
-	if id, ok := equals(q.Get("$filter"), "externalId"); ok && l.external != nil {
-		all = single(l.external(id))
-	}
-	var some []*T
-	for v, err := range all {
-		if err != nil {
-			return found, err
-		}
-		if wanted(func(name string) []string { return l.field(v, name) }) {
-			some = append(some, v)
-		}
-	}
-	order(some)
-	return slice(r, part, some), nil
-}
-
-// showAll answers with what is asked for of a list.
-func showAll[T, J any](w http.ResponseWriter, r *http.Request, l listing[T], render func(*T) (J, error), more ...string) error {
-	found, err := l.read(r, more...)
-	if err != nil {
-		return err
-	}
-	all := collection[J]{found.Count, found.Next, make([]J, len(found.Value))}
-	for i, v := range found.Value {
-		if all.Value[i], err = render(v); err != nil {
-			return err
-		}
-	}
-	return write(w, r, http.StatusOK, all)
+	return err
 }
 
 // show answers with what was found or made, if it was.
@@ -161,13 +120,11 @@ func (n *nullable[T]) UnmarshalJSON(b []byte) error {
 
 // refBody is the reference in the body of a request.
 func refBody(w http.ResponseWriter, r *http.Request, among string) (id string, err error) {
-	var body struct {
-		Ref string `json:"@odata.id"`
-	}
+	var body reference
 	if err := read(w, r, &body); err != nil {
 		return "", err
 	}
-	return reference(body.Ref, among)
+	return refers(body.Ref, among)
 }
 
 // done answers what has nothing to say but that it worked.

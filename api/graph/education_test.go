@@ -14,14 +14,10 @@ import (
 
 // campus is a world with schools, seen by the admin.
 func campus(t *testing.T) *world {
-	w := &world{t: t, store: start(t).store, dir: dirmem.New(alan, grace, light, admin), user: admin}
-	w.core = core.New(w.store, core.Options{})
-	people, err := core.NewPeople(w.core, w.dir, w.dir, core.PeopleOptions{MinSearch: 3, Password: core.PasswordOptions{Min: 8}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	education := core.NewEducation(people, &dirmem.Schools{}, core.EducationOptions{Enabled: true, GraceDays: 1})
-	w.h = New(w.core, people, Options{MaxBind: 3, Education: education})
+	w := start(t)
+	w.user = admin
+	education := core.NewEducation(w.people, &dirmem.Schools{}, core.EducationOptions{Enabled: true, GraceDays: 1})
+	w.h = New(w.core, w.people, Options{MaxBind: 3, Product: "Test", Education: education})
 	return w
 }
 
@@ -117,7 +113,7 @@ func TestSchoolLists(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", query, got, want)
 		}
 	}
-	for _, query := range []string{"$filter=terminationDate eq 'x'", "$filter=externalId", "$orderby=id", "$expand=users", "$select=id", "$search=x", "$top=x", "$apply=x"} {
+	for _, query := range []string{"$filter=terminationDate eq 'x'", "$filter=externalId", "$orderby=id", "$expand=users", "$select=password", "$search=x", "$top=x", "$apply=x"} {
 		w.edu(400, "GET", "schools?"+query, "")
 	}
 	w.edu(400, "GET", "schools/0?$expand=users", "")
@@ -187,7 +183,7 @@ func TestPupils(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", query, got, list)
 		}
 	}
-	for _, query := range []string{"$expand=drive", "$filter=memberOf eq 'x'", "$orderby=surname", "$search=x", "$select=id"} {
+	for _, query := range []string{"$expand=drive", "$filter=memberOf eq 'x'", "$orderby=surname", "$search=x", "$select=password"} {
 		w.edu(400, "GET", "users?"+query, "")
 	}
 	w.edu(400, "GET", "users/grace?$expand=drive", "")

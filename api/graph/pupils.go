@@ -1,70 +1,77 @@
 package graph
 
 import (
+	"iter"
 	"net/http"
 	"slices"
 
 	"opencloud/cloud"
 )
 
-// The JSON of a user of schools.
+// The JSON of a user of schools, whose identities are those that schools know.
 type pupil struct {
 	user
-	External   string           `json:"externalId,omitempty"`
-	Role       string           `json:"primaryRole,omitempty"`
-	Identities []objectIdentity `json:"identities,omitempty"`
-}
-
-type objectIdentity struct {
-	Issuer string `json:"issuer"`
-	ID     string `json:"issuerAssignedId"`
+	External string `json:"externalId,omitempty"`
+	Role     string `json:"primaryRole,omitempty"`
 }
 
 func (r *rendering) pupil(p *cloud.Pupil) (pupil, error) {
 	u, err := r.user(p.User)
-	u.Language = "" // not of this type
-	got := pupil{user: u, External: p.Enrolment.External, Role: p.Enrolment.Role}
+	u.Language, u.Identities = "", nil // the former is not of this type
 	for _, i := range p.Enrolment.Identities {
-		got.Identities = append(got.Identities, objectIdentity(i))
+		u.Identities = append(u.Identities, objectIdentity(i))
 	}
-	return got, err
+	return pupil{u, p.Enrolment.External, p.Enrolment.Role}, err
 }
 
-// pupilRelations reads $expand, which knows less here than it does for users.
-func pupilRelations(expand string) (relations, error) {
+// pupilRelations reads $expand and $select, which know less here than they do
+// for users.
+func pupilRelations(sel, expand string) (relations, error) {
 	fields, err := list("$expand", expand, "memberOf")
-	return relations{memberOf: slices.Contains(fields, "memberOf")}, err
+	if err != nil {
+		return relations{}, err
+	}
+	more, err := list("$select", sel, append(slices.Clone(pupils.fields), "identities", "memberOf")...)
+	return relations{memberOf: slices.Contains(append(fields, more...), "memberOf")}, err
 }
 
-// writePupils answers with a list of which all and external are given.
-func (h *handler) writePupils(w http.ResponseWriter, r *http.Request, l listing[cloud.Pupil]) error {
-	l.fields = []string{"id", "displayName", "givenName", "surname", "mail", "onPremisesSamAccountName", "userType", "accountEnabled", "externalId", "primaryRole"}
-	l.field = func(p *cloud.Pupil, name string) []string {
-		switch name {
-		case "externalId":
-			return []string{p.Enrolment.External}
-		case "primaryRole":
-			return []string{p.Enrolment.Role}
+var pupils = shape[*cloud.Pupil]{
+	fields: []string{"id", "displayName", "givenName", "surname", "mail", "onPremisesSamAccountName", "userType", "accountEnabled", "externalId", "primaryRole"},
+	values: func(p *cloud.Pupil) func(string) []string {
+		of := properties(p.User)
+		return func(name string) []string {
+			switch name {
+			case "externalId":
+				return []string{p.Enrolment.External}
+			case "primaryRole":
+				return []string{p.Enrolment.Role}
+			}
+			return of(name)
 		}
-		return properties(p.User)(name)
-	}
-	l.order = map[string]func(**cloud.Pupil) string{
-		"displayName":              func(p **cloud.Pupil) string { return displayName((*p).User) },
-		"mail":                     func(p **cloud.Pupil) string { return (*p).User.Mail },
-		"onPremisesSamAccountName": func(p **cloud.Pupil) string { return (*p).User.Name },
-	}
-	rel, err := pupilRelations(r.URL.Query().Get("$expand"))
+	},
+	order: map[string]func(*cloud.Pupil) string{
+		"displayName":              func(p *cloud.Pupil) string { return displayName(p.User) },
+		"mail":                     func(p *cloud.Pupil) string { return p.User.Mail },
+		"onPremisesSamAccountName": func(p *cloud.Pupil) string { return p.User.Name },
+	},
+}
+
+func (h *handler) writePupils(w http.ResponseWriter, r *http.Request, all iter.Seq2[*cloud.Pupil, error]) error {
+	l, err := parseListing(r, pupils)
 	if err != nil {
 		return err
 	}
-	return showAll(w, r, l, h.rendering(r, rel).pupil, "$expand")
+	rel, err := pupilRelations(l.sel, l.expand)
+	if err != nil {
+		return err
+	}
+	return answer(w, l, all, h.rendering(r, rel).pupil)
 }
 
 func (h *handler) pupils(w http.ResponseWriter, r *http.Request, _ []string) error {
-	return h.writePupils(w, r, listing[cloud.Pupil]{
-		all:      h.opts.Education.Pupils(r.Context(), ""),
-		external: func(id string) (*cloud.Pupil, error) { return h.opts.Education.Pupil(r.Context(), "external", id) },
-	})
+	return h.writePupils(w, r, sought(r, h.opts.Education.Pupils(r.Context(), ""), func(id string) (*cloud.Pupil, error) {
+		return h.opts.Education.Pupil(r.Context(), "external", id)
+	}))
 }
 
 // findPupil is one by id or by user name.
@@ -73,11 +80,11 @@ func (h *handler) findPupil(r *http.Request, key string) (*cloud.Pupil, error) {
 }
 
 func (h *handler) pupil(w http.ResponseWriter, r *http.Request, args []string) error {
-	q, err := options(r, "$expand")
+	q, err := options(r, "$expand", "$select")
 	if err != nil {
 		return err
 	}
-	rel, err := pupilRelations(q.Get("$expand"))
+	rel, err := pupilRelations(q.Get("$select"), q.Get("$expand"))
 	if err != nil {
 		return err
 	}
@@ -106,7 +113,7 @@ func (c *pupilChange) identities() []cloud.Identity {
 
 func (h *handler) createPupil(w http.ResponseWriter, r *http.Request, _ []string) error {
 	var c pupilChange
-	if err := read(w, r, &c); err != nil {
+	if err := read(w, r, &c, "memberOf", "drive"); err != nil {
 		return err
 	}
 	u, password, err := c.user()
@@ -127,7 +134,7 @@ func (h *handler) createPupil(w http.ResponseWriter, r *http.Request, _ []string
 // schools.
 func (h *handler) updatePupil(w http.ResponseWriter, r *http.Request, args []string) error {
 	var c pupilChange
-	if err := read(w, r, &c); err != nil {
+	if err := read(w, r, &c, "memberOf", "drive"); err != nil {
 		return err
 	}
 	u, err := h.find(r, args[0])

@@ -24,20 +24,31 @@ func schoolOf(s *cloud.School) (school, error) {
 	return got, nil
 }
 
-func (h *handler) schools(w http.ResponseWriter, r *http.Request, _ []string) error {
-	l := listing[cloud.School]{
-		all:      h.opts.Education.Schools(r.Context()),
-		external: func(id string) (*cloud.School, error) { return h.opts.Education.School(r.Context(), "external", id) },
-		fields:   []string{"id", "displayName", "schoolNumber", "externalId"},
-		field: func(s *cloud.School, name string) []string {
+var schools = shape[*cloud.School]{
+	fields: []string{"id", "displayName", "schoolNumber", "externalId"},
+	values: func(s *cloud.School) func(string) []string {
+		return func(name string) []string {
 			return []string{map[string]string{"id": string(s.ID), "displayName": s.Name, "schoolNumber": s.Number, "externalId": s.External}[name]}
-		},
-		order: map[string]func(**cloud.School) string{
-			"displayName":  func(s **cloud.School) string { return (*s).Name },
-			"schoolNumber": func(s **cloud.School) string { return (*s).Number },
-		},
+		}
+	},
+	order: map[string]func(*cloud.School) string{
+		"displayName":  func(s *cloud.School) string { return s.Name },
+		"schoolNumber": func(s *cloud.School) string { return s.Number },
+	},
+}
+
+func (h *handler) schools(w http.ResponseWriter, r *http.Request, _ []string) error {
+	l, err := parseListing(r, schools)
+	if err == nil {
+		err = bare(l, schools, "terminationDate")
 	}
-	return showAll(w, r, l, schoolOf)
+	if err != nil {
+		return err
+	}
+	all := sought(r, h.opts.Education.Schools(r.Context()), func(id string) (*cloud.School, error) {
+		return h.opts.Education.School(r.Context(), "external", id)
+	})
+	return answer(w, l, all, schoolOf)
 }
 
 // findSchool is a school by id or by number.
@@ -118,7 +129,7 @@ func (h *handler) schoolUsers(w http.ResponseWriter, r *http.Request, args []str
 	if err != nil {
 		return err
 	}
-	return h.writePupils(w, r, listing[cloud.Pupil]{all: h.opts.Education.Pupils(r.Context(), s.ID)})
+	return h.writePupils(w, r, h.opts.Education.Pupils(r.Context(), s.ID))
 }
 
 func (h *handler) schoolClasses(w http.ResponseWriter, r *http.Request, args []string) error {
@@ -126,7 +137,7 @@ func (h *handler) schoolClasses(w http.ResponseWriter, r *http.Request, args []s
 	if err != nil {
 		return err
 	}
-	return h.writeClasses(w, r, listing[cloud.Class]{all: h.opts.Education.Classes(r.Context(), s.ID)})
+	return writeClasses(w, r, h.opts.Education.Classes(r.Context(), s.ID))
 }
 
 func (h *handler) attend(w http.ResponseWriter, r *http.Request, args []string) error {
