@@ -22,7 +22,9 @@ func TestSchoolYear(t *testing.T) {
 		t.Helper()
 		return c.do(status, "admin", password, method, api+path, body)
 	}
-	ref := func(path, id string) string { return `{"@odata.id":"https://localhost:9200` + api + path + `/` + id + `"}` }
+	ref := func(path, id string) string {
+		return `{"@odata.id":"https://localhost:9200` + api + path + `/` + id + `"}`
+	}
 	school := admin(201, "POST", "schools", `{"displayName":"Curie","schoolNumber":"0123"}`)["id"].(string)
 	ada := admin(201, "POST", "users", `{"displayName":"Ada","onPremisesSamAccountName":"ada","externalId":"A1","primaryRole":"student","passwordProfile":{"password":"a fine secret"}}`)["id"].(string)
 	eve := admin(201, "POST", "users", `{"displayName":"Eve","onPremisesSamAccountName":"eve","primaryRole":"teacher","passwordProfile":{"password":"a fine secret"}}`)["id"].(string)

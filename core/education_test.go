@@ -28,11 +28,9 @@ type campus struct {
 
 func enrol(t *testing.T, opts EducationOptions) *campus {
 	t.Helper()
-	w := settle(t, PeopleOptions{})
-	c := &campus{town: w, store: &dirmem.Schools{}}
-	c.Education = NewEducation(w.People, c.store, opts)
-	c.ctx = w.as("admin")
-	return c
+	store := &dirmem.Schools{}
+	w := settle(t, PeopleOptions{Schools: store, Education: opts})
+	return &campus{town: w, Education: w.People.Education(), store: store, ctx: w.as("admin")}
 }
 
 func (c *campus) ok(err error) {

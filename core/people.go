@@ -23,6 +23,9 @@ type PeopleOptions struct {
 	Guess func(account string, check func() error) error `yaml:"-"`
 	// Credentials are told of new passwords and of users who go.
 	Credentials []cloud.Credentials `yaml:"-"`
+	// Schools forget users and groups that go; nil: there are none.
+	Schools   cloud.Schools    `yaml:"-"`
+	Education EducationOptions `yaml:"-"`
 }
 
 // maxFound is how many users or groups a search yields to who may not manage them.
@@ -53,9 +56,16 @@ func NewPeople(c *Core, dir cloud.Directory, profiles cloud.Profiles, opts Peopl
 	if opts.Guess == nil {
 		opts.Guess = func(_ string, check func() error) error { return check() }
 	}
+	p := &People{core: c, dir: dir, profiles: profiles, policy: policy, opts: opts}
+	if opts.Schools != nil {
+		p.education = &Education{people: p, schools: opts.Schools, opts: opts.Education}
+	}
 	c.dir = dir
-	return &People{core: c, dir: dir, profiles: profiles, policy: policy, opts: opts}, nil
+	return p, nil
 }
+
+// Education is nil unless there are schools.
+func (p *People) Education() *Education { return p.education }
 
 // demand is the caller if they have one of the permissions.
 func demand(ctx context.Context, any ...cloud.SystemPermission) (*cloud.User, error) {

@@ -16,12 +16,13 @@ import (
 func campus(t *testing.T) *world {
 	w := &world{t: t, store: start(t).store, dir: dirmem.New(alan, grace, light, admin), user: admin}
 	w.core = core.New(w.store, core.Options{})
-	people, err := core.NewPeople(w.core, w.dir, w.dir, core.PeopleOptions{MinSearch: 3, Password: core.PasswordOptions{Min: 8}})
+	people, err := core.NewPeople(w.core, w.dir, w.dir, core.PeopleOptions{
+		MinSearch: 3, Password: core.PasswordOptions{Min: 8}, Schools: &dirmem.Schools{}, Education: core.EducationOptions{GraceDays: 1},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	education := core.NewEducation(people, &dirmem.Schools{}, core.EducationOptions{Enabled: true, GraceDays: 1})
-	w.h = New(w.core, people, Options{MaxBind: 3, Education: education})
+	w.h = New(w.core, people, Options{MaxBind: 3, Education: people.Education()})
 	return w
 }
 
