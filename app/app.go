@@ -42,7 +42,6 @@ type System struct {
 	DAV, TUS, Graph, OCS, Settings, IDP, Webfinger, Wellknown http.Handler
 
 	core          *core.Core     // Files and Uploads
-	people        *core.People   // People
 	adminPassword string         // see Started
 	closers       []func() error // in the order of starting
 }

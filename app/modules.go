@@ -33,8 +33,7 @@ func modules() []Module {
 		{"dav", []string{"files", "auth"}, startDAV},
 		{"tus", []string{"files", "auth"}, startTUS},
 		{"people", []string{"users", "auth", "files"}, startPeople},
-		{"education", []string{"people"}, startEducation},
-		{"graph", []string{"files", "people", "education"}, startGraph},
+		{"graph", []string{"files", "people"}, startGraph},
 		{"settings", []string{"people"}, startSettings},
 		{"ocs", []string{"files", "auth"}, startOCS},
 		{"wellknown", []string{"auth"}, startWellknown},
@@ -111,24 +110,21 @@ func startPeople(_ context.Context, s *System) error {
 		return err
 	}
 	opts.Log = s.Log
+	if opts.Education = s.Config.Education; opts.Education.Enabled {
+		if opts.Schools, err = builtin.OpenSchools(filepath.Join(s.Config.IDM.Path, "education"), s.Log); err != nil {
+			return err
+		}
+	}
 	people, err := core.NewPeople(s.core, s.Directory, profiles, opts)
 	if err != nil {
 		return err
 	}
-	s.People, s.people = people, people
+	s.People = people
 	s.closers = append(s.closers, people.Close)
+	if e := people.Education(); e != nil {
+		s.Education = e
+	}
 	return nil
-}
-
-func startEducation(_ context.Context, s *System) error {
-	if !s.Config.Education.Enabled {
-		return nil
-	}
-	schools, err := builtin.OpenSchools(filepath.Join(s.Config.IDM.Path, "education"), s.Log)
-	if err == nil {
-		s.Education = core.NewEducation(s.people, schools, s.Config.Education)
-	}
-	return err
 }
 
 func startDAV(_ context.Context, s *System) error {

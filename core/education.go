@@ -17,7 +17,7 @@ type EducationOptions struct {
 	GraceDays int  `yaml:"school_termination_min_grace_days" env:"OC_EDUCATION_SCHOOL_TERMINATION_MIN_GRACE_DAYS;GRAPH_LDAP_SCHOOL_TERMINATION_MIN_GRACE_DAYS" default:"0" doc:"Fewest days from now to the end that a school is given; 0 allows any end, also one in the past."`
 }
 
-// Education implements cloud.Education over any cloud.Schools.
+// Education implements cloud.Education over any cloud.Schools. People has it.
 type Education struct {
 	people  *People
 	schools cloud.Schools
@@ -27,14 +27,6 @@ type Education struct {
 }
 
 var _ cloud.Education = (*Education)(nil)
-
-// NewEducation puts the rules over the schools. From then on p takes users and
-// groups that go out of them, so call it before p is used.
-func NewEducation(p *People, schools cloud.Schools, opts EducationOptions) *Education {
-	e := &Education{people: p, schools: schools, opts: opts}
-	p.education = e
-	return e
-}
 
 // mayRead is for everything in here.
 func mayRead(ctx context.Context) error {

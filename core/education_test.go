@@ -28,11 +28,15 @@ type campus struct {
 
 func enrol(t *testing.T, opts EducationOptions) *campus {
 	t.Helper()
-	w := settle(t, PeopleOptions{})
-	c := &campus{town: w, store: &dirmem.Schools{}}
-	c.Education = NewEducation(w.People, c.store, opts)
-	c.ctx = w.as("admin")
-	return c
+	return enrolWith(t, PeopleOptions{Education: opts})
+}
+
+func enrolWith(t *testing.T, opts PeopleOptions) *campus {
+	t.Helper()
+	store := &dirmem.Schools{}
+	opts.Schools = store
+	w := settle(t, opts)
+	return &campus{town: w, Education: w.People.Education(), store: store, ctx: w.as("admin")}
 }
 
 func (c *campus) ok(err error) {
@@ -413,4 +417,34 @@ func one[K ~string, V any](r *rapid.T, all map[K]V) K {
 		r.Skip("nothing there")
 	}
 	return rapid.SampledFrom(slices.Sorted(maps.Keys(all))).Draw(r, "one")
+}
+
+// Who was removed and can be restored is not seen, keeps the external id, and
+// comes back to where they were.
+func TestRestoredPupil(t *testing.T) {
+	c := enrolWith(t, PeopleOptions{Retention: time.Hour})
+	at := c.school(cloud.School{Name: "s"})
+	ada := c.newPupil("ada", "x")
+	c.ok(c.Attend(c.ctx, at, ada))
+	c.ok(c.RemoveUser(c.ctx, ada))
+	for what, seq := range map[string]iter.Seq2[*cloud.Pupil, error]{"all": c.Pupils(c.ctx, ""), "of the school": c.Pupils(c.ctx, at)} {
+		if got := listed(t, seq, pupilName); got != "" {
+			t.Errorf("pupils, %s: got %q", what, got)
+		}
+	}
+	for by, value := range map[string]string{"id": string(ada), "name": "ada", "external": "x"} {
+		_, err := c.Pupil(c.ctx, by, value)
+		c.is("by "+by, err, cloud.NotExist)
+	}
+	_, err := c.AddPupil(c.ctx, &cloud.Pupil{User: &cloud.User{Name: "eve", Display: "Eve"}, Enrolment: cloud.Enrolment{External: "x"}}, "")
+	c.is("the external id", err, cloud.Exist)
+	_, err = c.RestoreUser(c.ctx, ada)
+	c.ok(err)
+	if got := listed(t, c.Pupils(c.ctx, at), pupilName); got != "ada" {
+		t.Errorf("pupils after all: got %q", got)
+	}
+	c.ok(c.RemoveUser(c.ctx, ada))
+	c.ok(c.RemoveUser(c.ctx, ada)) // for good
+	_, err = c.store.Enrolment(c.ctx, "id", string(ada))
+	c.is("the enrolment of one who was removed for good", err, cloud.NotExist)
 }

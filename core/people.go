@@ -30,6 +30,9 @@ type PeopleOptions struct {
 	Credentials []cloud.Credentials `yaml:"-"`
 	// Log is told what went wrong beside the requests; nil: slog.Default.
 	Log *slog.Logger `yaml:"-"`
+	// Schools forget users and groups that go; nil: there are none.
+	Schools   cloud.Schools    `yaml:"-"`
+	Education EducationOptions `yaml:"-"`
 }
 
 // maxFound is how many users or groups a search yields to who may not manage them.
@@ -74,6 +77,9 @@ func NewPeople(c *Core, dir cloud.Directory, profiles cloud.Profiles, opts Peopl
 		opts.Log = slog.Default()
 	}
 	p := &People{core: c, dir: dir, profiles: profiles, policy: policy, opts: opts}
+	if opts.Schools != nil {
+		p.education = &Education{people: p, schools: opts.Schools, opts: opts.Education}
+	}
 	p.work.begin(opts.Log)
 	if err := p.recallRemoved(); err != nil {
 		return nil, cloud.E("core.NewPeople", cloud.Ref{}, err)
@@ -99,6 +105,9 @@ func (p *People) Close() error {
 	}
 	return nil
 }
+
+// Education is nil unless there are schools.
+func (p *People) Education() *Education { return p.education }
 
 // demand is the caller if they have one of the permissions.
 func demand(ctx context.Context, any ...cloud.SystemPermission) (*cloud.User, error) {

@@ -48,11 +48,11 @@ func BenchmarkEducation(b *testing.B) {
 		b.Fatal(err)
 	}
 	c := core.New(mem.New(), core.Options{})
-	people, err := core.NewPeople(c, d, dirmem.New(), core.PeopleOptions{})
+	people, err := core.NewPeople(c, d, dirmem.New(), core.PeopleOptions{Schools: s})
 	if err != nil {
 		b.Fatal(err)
 	}
-	h := New(c, people, Options{MaxBind: 20, Education: core.NewEducation(people, s, core.EducationOptions{})})
+	h := New(c, people, Options{MaxBind: 20, Education: people.Education()})
 	n := 0
 	for _, bench := range []struct {
 		name, method string

@@ -15,9 +15,10 @@ import (
 // campus is a world with schools, seen by the admin.
 func campus(t *testing.T) *world {
 	w := start(t)
+	w.opts.Schools, w.opts.Education = &dirmem.Schools{}, core.EducationOptions{GraceDays: 1}
+	w.serve()
+	w.h = New(w.core, w.people, Options{MaxBind: 3, Product: "Test", Education: w.people.Education()})
 	w.user = admin
-	education := core.NewEducation(w.people, &dirmem.Schools{}, core.EducationOptions{Enabled: true, GraceDays: 1})
-	w.h = New(w.core, w.people, Options{MaxBind: 3, Product: "Test", Education: education})
 	return w
 }
 
