@@ -171,16 +171,15 @@ func (p *People) removeUser(ctx context.Context, id cloud.UserID) error {
 	if id == me.ID {
 		return cloud.Refuse(cloud.Permission, "You cannot remove yourself. Ask another administrator.")
 	}
-	again := p.removed.has(id)
+	ctx = context.WithoutCancel(ctx) // who has begun should come to the end
+	if p.removed.has(id) {
+		return p.eraseRemoved(ctx, id)
+	}
 	was, err := p.disable(ctx, id)
-	if err != nil && !(again && errors.Is(err, cloud.NotExist)) {
+	if err != nil {
 		return err
 	}
-	ctx = context.WithoutCancel(ctx) // who has begun should come to the end
-	switch {
-	case again:
-		return p.eraseRemoved(ctx, id)
-	case p.opts.Retention <= 0:
+	if p.opts.Retention <= 0 {
 		return p.erase(ctx, id)
 	}
 	if err := p.signOut(ctx, id); err != nil {
@@ -243,7 +242,11 @@ func (p *People) eraseRemoved(ctx context.Context, id cloud.UserID) error {
 	err := p.setRemoved(ctx, id, &l)
 	p.mu.Unlock()
 	if err == nil {
-		err = found(p.erase(ctx, id)) // the account may be gone already
+		_, err = p.disable(ctx, id) // again: somebody may have enabled them behind our back
+		err = found(err)            // or removed them
+	}
+	if err == nil {
+		err = found(p.erase(ctx, id))
 	}
 	if err != nil {
 		return err

@@ -129,8 +129,8 @@ func (p *People) tell(ctx context.Context, u *cloud.User, to io.Writer) error {
 	list(d, "spaces", p.spacesTold(ctx))
 	list(d, "grantsReceived", p.core.grantsTold(ctx, func(g *cloud.Grant) bool {
 		return g.To.User == u.ID || g.To.Group != "" && slices.Contains(u.Groups, g.To.Group)
-	}, true))
-	list(d, "grantsGiven", p.core.grantsTold(ctx, func(g *cloud.Grant) bool { return g.By == u.ID && g.To.User != u.ID }, false))
+	}))
+	list(d, "grantsGiven", p.core.grantsTold(ctx, func(g *cloud.Grant) bool { return g.By == u.ID && g.To.User != u.ID }))
 	list(d, "locks", p.core.locksTold(ctx, u))
 	list(d, "uploads", p.core.uploadsTold(ctx, u))
 	list(d, "files", p.core.filesTold(ctx, home.ID, home.ID.Root(), ""))
@@ -315,9 +315,9 @@ func (c *Core) having(ctx context.Context, t cloud.Traits) iter.Seq2[*cloud.Node
 	}
 }
 
-// grantsTold are the grants of some kind; they name the item only when that
-// is known to who holds them.
-func (c *Core) grantsTold(ctx context.Context, want func(*cloud.Grant) bool, named bool) iter.Seq2[toldGrant, error] {
+// grantsTold are the grants of some kind, with the name of the item where the
+// caller may know of it now.
+func (c *Core) grantsTold(ctx context.Context, want func(*cloud.Grant) bool) iter.Seq2[toldGrant, error] {
 	return func(yield func(toldGrant, error) bool) {
 		for n, err := range c.having(ctx, cloud.HasGrants) {
 			if err != nil {
@@ -330,7 +330,7 @@ func (c *Core) grantsTold(ctx context.Context, want func(*cloud.Grant) bool, nam
 					continue
 				}
 				t := toldGrant{cloud.ItemID(n.Space, n.ID), "", g.To.User, g.To.Group, actions(g.Rights), g.By, g.Made, g.Expires}
-				if named || c.seen(ctx, n) {
+				if c.seen(ctx, n) {
 					t.Name = n.Name
 				}
 				if !yield(t, nil) {

@@ -60,13 +60,19 @@ func (h *handler) listDrives(w http.ResponseWriter, r *http.Request, all iter.Se
 
 const hasTrashedItems = "@libre.graph.hasTrashedItems"
 
+// driveSelect is what $select knows; only what costs something is left out
+// where it is not asked for.
+var driveSelect = []string{
+	"id", "name", "description", "driveType", "driveAlias", "lastModifiedDateTime", "owner", "quota", "root", "special", "webUrl", hasTrashedItems,
+}
+
 // extras says what $select and $expand add to a drive. The root is there in
 // any case; who its members are is not told.
 func (h *handler) extras(sel, expand string) (func(*http.Request, *drive) error, error) {
 	if _, err := list("$expand", expand, "root", "root($expand=permissions)"); err != nil {
 		return nil, err
 	}
-	fields, err := list("$select", sel)
+	fields, err := list("$select", sel, driveSelect...)
 	if err != nil {
 		return nil, err
 	}
@@ -92,23 +98,25 @@ func (h *handler) extras(sel, expand string) (func(*http.Request, *drive) error,
 }
 
 func (h *handler) home(w http.ResponseWriter, r *http.Request, _ []string) error {
-	if _, err := options(r, "$select", "$expand"); err != nil {
-		return err
-	}
 	s, err := h.files.Home(r.Context())
-	return h.answer(w, r, http.StatusOK, s, err)
+	return h.showDrive(w, r, s, err)
 }
 
 func (h *handler) drive(w http.ResponseWriter, r *http.Request, args []string) error {
+	s, err := h.space(r, args[0])
+	return h.showDrive(w, r, s, err)
+}
+
+// showDrive answers with a space and what the query adds.
+func (h *handler) showDrive(w http.ResponseWriter, r *http.Request, s *cloud.Space, err error) error {
+	if err != nil {
+		return err
+	}
 	q, err := options(r, "$select", "$expand")
 	if err != nil {
 		return err
 	}
 	extra, err := h.extras(q.Get("$select"), q.Get("$expand"))
-	if err != nil {
-		return err
-	}
-	s, err := h.space(r, args[0])
 	if err != nil {
 		return err
 	}
@@ -132,10 +140,7 @@ func (h *handler) space(r *http.Request, id string) (*cloud.Space, error) {
 	return h.files.Space(r.Context(), ref.Space)
 }
 
-func (h *handler) answer(w http.ResponseWriter, r *http.Request, status int, s *cloud.Space, err error) error {
-	if err != nil {
-		return err
-	}
+func (h *handler) writeDrive(w http.ResponseWriter, r *http.Request, status int, s *cloud.Space) error {
 	d, err := h.render(r, s)
 	if err != nil {
 		return err
@@ -200,7 +205,7 @@ func (h *handler) createDrive(w http.ResponseWriter, r *http.Request, _ []string
 			httpx.From(r.Context()).Log.Warn("a new space remains empty", "space", s.ID, "error", err)
 		}
 	}
-	return h.answer(w, r, http.StatusCreated, s, nil)
+	return h.writeDrive(w, r, http.StatusCreated, s)
 }
 
 // updateDrive changes a space; with the header Restore it enables it again.
@@ -238,7 +243,7 @@ func (h *handler) updateDrive(w http.ResponseWriter, r *http.Request, args []str
 			return err
 		}
 	}
-	return h.answer(w, r, http.StatusOK, s, nil)
+	return h.writeDrive(w, r, http.StatusOK, s)
 }
 
 // removeDrive disables a space; with the header Purge it removes a disabled

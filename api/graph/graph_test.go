@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -340,16 +341,20 @@ func TestRefusals(t *testing.T) {
 	w.do(404, "DELETE", path, "", nil)
 }
 
-func BenchmarkMyDrives(b *testing.B) {
+func BenchmarkMyDrives(b *testing.B) { benchmarkDrives(b, "/graph/v1.0/me/drives", alan, 9) }
+
+func BenchmarkAllDrives(b *testing.B) { benchmarkDrives(b, "/graph/v1.0/drives", admin, 1000) }
+
+// benchmarkDrives lists some projects of alan's.
+func benchmarkDrives(b *testing.B, path string, by *cloud.User, projects int) {
 	c := core.New(mem.New(), core.Options{})
 	h := New(c, nil, Options{})
-	ctx := cloud.WithCaller(b.Context(), cloud.Caller{User: alan})
-	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i"} {
-		if _, err := c.SetSpace(ctx, &cloud.Space{Name: name}); err != nil {
+	for i := range projects {
+		if _, err := c.SetSpace(cloud.WithCaller(b.Context(), cloud.Caller{User: alan}), &cloud.Space{Name: fmt.Sprint("space ", i)}); err != nil {
 			b.Fatal(err)
 		}
 	}
-	r := httptest.NewRequestWithContext(ctx, "GET", "/graph/v1.0/me/drives", nil)
+	r := httptest.NewRequestWithContext(cloud.WithCaller(b.Context(), cloud.Caller{User: by}), "GET", path, nil)
 	b.ReportAllocs()
 	for b.Loop() {
 		rec := httptest.NewRecorder()

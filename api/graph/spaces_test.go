@@ -285,7 +285,7 @@ func TestUnknownOptions(t *testing.T) {
 	w.crew()
 	for _, list := range []string{"users", "groups", "drives", "me/drives"} {
 		for _, query := range []string{
-			"$filter=x eq 1", "$filter=name", "$filter='", "$orderby=x", "$orderby=name sideways", "$top=-1", "$top=1e3", "$skip=x", "$count=1", "$select=%zz",
+			"$filter=x eq 1", "$filter=name", "$filter='", "$orderby=x", "$orderby=name sideways", "$top=-1", "$top=1e3", "$skip=x", "$count=1", "$select=%zz", "$select=password",
 			"$expand=x", "$skiptoken=x", "$apply=x", "$format=xml", "$top=1&$top=2",
 		} {
 			var e struct{ Error struct{ Message string } }
@@ -300,6 +300,12 @@ func TestUnknownOptions(t *testing.T) {
 			}
 		} else {
 			w.do(400, "GET", "/graph/v1.0/"+list+"?$search=a", "", nil)
+		}
+	}
+	w.home()
+	for _, one := range []string{"me", "users/root", "groups/crew", "me/drive", "users/root/drive", "drives/" + string(w.home().ID)} {
+		for _, query := range []string{"$expand=x", "$select=x", "$filter=", "$top=1"} {
+			w.do(400, "GET", "/graph/v1.0/"+one+"?"+query, "", nil)
 		}
 	}
 }

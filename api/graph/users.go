@@ -440,13 +440,10 @@ func (h *handler) changePassword(w http.ResponseWriter, r *http.Request, _ []str
 
 // userDrive is the personal space of a user.
 func (h *handler) userDrive(w http.ResponseWriter, r *http.Request, args []string) error {
-	if _, err := options(r, "$select", "$expand"); err != nil {
-		return err
-	}
 	u, err := h.find(r, args[0])
 	if err != nil {
 		return err
 	}
 	s, err := h.people.Home(r.Context(), u.ID)
-	return h.answer(w, r, http.StatusOK, s, err)
+	return h.showDrive(w, r, s, err)
 }
