@@ -222,14 +222,13 @@ func (p *People) AddUser(ctx context.Context, u *cloud.User, password string) (*
 }
 
 func (p *People) addUser(ctx context.Context, u cloud.User, password string) (*cloud.User, error) {
-	me, err := demand(ctx, cloud.ManageUsers)
-	if err != nil {
+	if _, err := demand(ctx, cloud.ManageUsers); err != nil {
 		return nil, err
 	}
 	if u.Role == "" {
 		u.Role = cloud.RoleUser
 	}
-	if err := mayGive(me, cloud.RoleUser, u.Role); err != nil {
+	if err := mayGive(ctx, cloud.RoleUser, u.Role); err != nil {
 		return nil, err
 	}
 	u.ID = ""
@@ -252,13 +251,16 @@ func (p *People) addUser(ctx context.Context, u cloud.User, password string) (*c
 	return made, err
 }
 
-// mayGive says whether a user may turn somebody's role into another.
-func mayGive(me *cloud.User, old, role string) error {
+// mayGive says whether the caller may turn somebody's role into another.
+func mayGive(ctx context.Context, old, role string) error {
 	if role == old {
 		return nil
 	}
-	if !me.May(cloud.ManageRoles) {
-		return cloud.Permission
+	if _, err := demand(ctx, cloud.ManageRoles); err != nil {
+		return err
+	}
+	if err := inPerson(ctx); err != nil {
+		return err
 	}
 	if r, ok := cloud.RoleBy(role); role != "" && (!ok || r.ID != role) {
 		return cloud.Refuse(cloud.Invalid, "There is no role %.40q.", role)
@@ -349,7 +351,7 @@ func (p *People) changeUser(ctx context.Context, id cloud.UserID, c cloud.UserCh
 	if c.Disabled != nil {
 		next.Disabled = *c.Disabled
 	}
-	if err := mayGive(me, old.Role, next.Role); err != nil {
+	if err := mayGive(ctx, old.Role, next.Role); err != nil {
 		return nil, err
 	}
 	if c.Name != nil && *c.Name == old.Name {
@@ -359,6 +361,9 @@ func (p *People) changeUser(ctx context.Context, id cloud.UserID, c cloud.UserCh
 		return nil, err
 	}
 	if c.Password != nil {
+		if err := inPerson(ctx); err != nil {
+			return nil, err
+		}
 		if err := p.policy.Check(password, about(&next)...); err != nil {
 			return nil, err
 		}
@@ -396,6 +401,9 @@ func (p *People) ChangePassword(ctx context.Context, current, next string) error
 
 func (p *People) changePassword(ctx context.Context, current, next string) error {
 	me, err := caller(ctx)
+	if err == nil {
+		err = inPerson(ctx)
+	}
 	if err != nil {
 		return err
 	}
