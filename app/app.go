@@ -35,6 +35,7 @@ type System struct {
 	Files     cloud.Files
 	Uploads   cloud.Uploads
 	People    cloud.People
+	Education cloud.Education // nil: there are no schools
 
 	Credentials []cloud.Credentials // of all modules that keep some
 	AppTokens   cloud.AppTokens

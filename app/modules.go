@@ -161,8 +161,22 @@ func startPeople(_ context.Context, s *System) error {
 		_, err := s.Auth.Guess("", account, func() (*cloud.User, error) { return nil, check() })
 		return err
 	}
-	s.People, err = core.NewPeople(s.core, s.Directory, profiles, opts)
-	return err
+	opts.Log = s.Log
+	if opts.Education = s.Config.Education; opts.Education.Enabled {
+		if opts.Schools, err = builtin.OpenSchools(filepath.Join(s.Config.IDM.Path, "education"), s.Log); err != nil {
+			return err
+		}
+	}
+	people, err := core.NewPeople(s.core, s.Directory, profiles, opts)
+	if err != nil {
+		return err
+	}
+	s.People = people
+	s.closers = append(s.closers, people.Close)
+	if e := people.Education(); e != nil {
+		s.Education = e
+	}
+	return nil
 }
 
 func startDAV(_ context.Context, s *System) error {
@@ -182,7 +196,7 @@ func startTUS(_ context.Context, s *System) error {
 
 func startGraph(_ context.Context, s *System) error {
 	opts := s.Config.Graph
-	opts.Product = product
+	opts.Product, opts.Education = product, s.Education
 	s.Graph = graph.New(s.Files, s.People, opts)
 	return nil
 }

@@ -51,15 +51,16 @@ type Config struct {
 	AppTokens AppTokens    `yaml:"auth_app"`
 	Signed    Signed
 	Machine   machine.Options
-	IDP       IDP                `yaml:"idp"`
-	IDM       IDM                `yaml:"idm"`
-	Storage   posix.Options      `yaml:"storage_users" defaults:"root=$OC_BASE_DATA_PATH/storage/users"`
-	Core      core.Options       `yaml:"spaces"`
-	DAV       dav.Options        `yaml:"ocdav"`
-	Uploads   tus.Options        `yaml:"uploads"`
-	People    core.PeopleOptions `yaml:"people"`
-	Graph     graph.Options      `yaml:"graph"`
-	Webfinger webfinger.Options  `yaml:"webfinger"`
+	IDP       IDP                   `yaml:"idp"`
+	IDM       IDM                   `yaml:"idm"`
+	Storage   posix.Options         `yaml:"storage_users" defaults:"root=$OC_BASE_DATA_PATH/storage/users"`
+	Core      core.Options          `yaml:"spaces"`
+	DAV       dav.Options           `yaml:"ocdav"`
+	Uploads   tus.Options           `yaml:"uploads"`
+	People    core.PeopleOptions    `yaml:"people"`
+	Education core.EducationOptions `yaml:"education"`
+	Graph     graph.Options         `yaml:"graph"`
+	Webfinger webfinger.Options     `yaml:"webfinger"`
 
 	dir     string
 	sources map[string]string // by key, of what is not a default
