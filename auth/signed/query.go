@@ -41,7 +41,7 @@ type query struct {
 // the byte; so it must not hold anything twice.
 func parse(raw string) (q query, ok bool) {
 	values := map[string]string{}
-	rest := make([]byte, 0, len(raw))
+	rest, kept := make([]byte, 0, len(raw)), 0
 	for part := range strings.SplitSeq(raw, "&") {
 		name, value, _ := strings.Cut(part, "=")
 		ours := strings.HasPrefix(name, "OC-")
@@ -54,7 +54,7 @@ func parse(raw string) (q query, ok bool) {
 		if name == signatureParam || name == "OC-Algo" {
 			continue
 		}
-		if len(rest) > 0 {
+		if kept++; kept > 1 { // an empty one counts, too
 			rest = append(rest, '&')
 		}
 		rest = append(rest, part...)
