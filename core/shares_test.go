@@ -19,7 +19,9 @@ import (
 // plain keeps passwords of links as they are.
 type plain struct{ checks int }
 
-func (*plain) Hash(_ context.Context, password string) (string, error) { return "hash of " + password, nil }
+func (*plain) Hash(_ context.Context, password string) (string, error) {
+	return "hash of " + password, nil
+}
 
 func (p *plain) Matches(_ context.Context, hash, password string) (bool, error) {
 	p.checks++
@@ -123,7 +125,7 @@ func (w *circle) gives(path, name string, r cloud.Rights) *cloud.Grant {
 func (w *circle) opens(path string, t cloud.LinkType, password string) *cloud.Grant {
 	w.Helper()
 	n := w.node(path)
-	r, ok := t.Rights(n.Class())
+	r, ok := t.Rights(n.Kind())
 	if !ok {
 		w.Fatalf("no link %s on %s", t, path)
 	}
