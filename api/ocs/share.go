@@ -62,6 +62,8 @@ type share struct {
 	Protected        bool   `json:"password_protected"`
 	Hidden           bool   `json:"hidden"`
 	SpaceID          string `json:"space_id"`
+
+	made time.Time `json:"-"` // exactly
 }
 
 // A scribe writes down shares for one request. It asks for everybody once.
@@ -141,8 +143,8 @@ func (s *scribe) given(n *cloud.Node, g *cloud.Grant) (share, error) {
 		StorageID: string(n.Space), SpaceID: string(n.Space),
 		ItemSource: cloud.ItemID(n.Space, n.ID), FileSource: cloud.ItemID(n.Space, n.ID), FileTarget: "/" + n.Name,
 	}
-	if !g.Made.IsZero() {
-		e.Made = g.Made.Unix()
+	if e.made = g.Made; !e.made.IsZero() {
+		e.Made = e.made.Unix()
 	}
 	if n.Dir {
 		e.ItemType, e.MIMEType = "folder", "httpd/unix-directory"
@@ -231,7 +233,7 @@ func (s *scribe) seen(n *cloud.Node, g *cloud.Grant) (share, error) {
 // bySeniority is the order in which shares are told.
 func bySeniority(all []share) []share {
 	slices.SortStableFunc(all, func(a, b share) int {
-		return cmp.Or(cmp.Compare(a.Made, b.Made), cmp.Compare(a.Path, b.Path), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(a.made.Compare(b.made), cmp.Compare(a.Path, b.Path), cmp.Compare(a.ID, b.ID))
 	})
 	return all
 }

@@ -36,11 +36,13 @@ func (h *handler) tellToken(r *http.Request, name string) (any, error) {
 	ctx := r.Context()
 	t := token{Token: name, URL: httpx.From(ctx).Site.Abs("/s/" + string(httpx.EscapePath(nil, name)))}
 	v, err := h.shares.Visit(ctx, name, "")
-	if errors.Is(err, cloud.Unauthorized) {
+	switch {
+	case errors.Is(err, cloud.Unauthorized):
 		t.Protected = true
 		return t, nil
-	}
-	if err != nil {
+	case errors.Is(err, cloud.NotExist):
+		return nil, cloud.NotExist // the same for what is not there and what is not for them
+	case err != nil:
 		return nil, err
 	}
 	n, err := h.files.Stat(cloud.WithCaller(ctx, cloud.Caller{Visitor: v}), v.Of)
