@@ -85,13 +85,24 @@ func run(f failer, t *testing.T, store cloud.Store, all []step) {
 	m.look()
 	m.agree(step{})
 	for _, s := range all {
-		before := m.readable()
+		before, had := m.readable(), m.below()
 		created := ""
 		who := s.Actor % (len(m.people) + 2) % len(m.people) // the first two more often
-		what, err := m.try(s, who, &created)
+		what, on, err := m.try(s, who, &created)
 		m.look()
-		m.Logf("%s by %d: %v", what, who, err)
+		m.Logf("%s %s by %d: %v", what, on, who, err)
 		m.agree(s)
+		for i, has := range m.below() {
+			for id, r := range has {
+				var old cloud.Rights
+				if i < len(had) {
+					old = had[i][id]
+				}
+				if more := r &^ old; what == "give" && !had[who][id].Has(more) {
+					m.Fatalf("%d gave %d rights %b on %s and had %b", who, i, more, id, had[who][id])
+				}
+			}
+		}
 		after := m.readable()
 		for i := range after {
 			for content := range after[i] {
@@ -124,6 +135,9 @@ func (m *model) furnish() {
 		cloud.Grant
 	}{
 		{cloud.Ref{Space: m.project}, cloud.Grant{To: m.to("bert"), Rights: cloud.SpaceEditor}},
+		{cloud.Ref{Space: m.project, Path: "n0/n1"}, cloud.Grant{To: m.to("bert")}},
+		{cloud.Ref{Space: m.project}, cloud.Grant{To: m.to("dora"), Rights: cloud.SpaceEditor}},
+		{cloud.Ref{Space: m.project, Path: "n2/n0"}, cloud.Grant{To: m.to("crew")}},
 		{cloud.Ref{Space: m.project, Path: "n0"}, cloud.Grant{To: m.to("carl"), Rights: lead}},
 		{cloud.Ref{Space: m.space, Path: "n2"}, cloud.Grant{To: m.to("crew"), Rights: lead | cloud.CanDeny}},
 	} {
@@ -244,6 +258,10 @@ func (m *model) agree(s step) {
 		for _, n := range m.nodes {
 			want, _ := m.may(p, n)
 			if n.bin() {
+				inBin := m.mayInBin(p, n)
+				if got, err := m.binnedFor(m.contexts[i], n); got != inBin {
+					m.Fatalf("%v: %s in the bin for %d: got rights %b, %v, want %b", s, n.Path, i, got, err, inBin)
+				}
 				want = 0
 			}
 			got, err := m.Stat(m.contexts[i], cloud.Ref{Space: n.Space, Node: n.ID})
@@ -315,10 +333,7 @@ func (m *model) readable() []map[string]bool {
 			}
 			here, _ := m.may(p, n)
 			if n.bin() {
-				here = 0
-				if got, _, err := m.binnedFor(m.contexts[i], n); err == nil {
-					here = got.Rights
-				}
+				here = m.mayInBin(p, n)
 			}
 			if here.Has(cloud.CanRead) {
 				all[i][n.Sums.String()] = true
@@ -328,13 +343,48 @@ func (m *model) readable() []map[string]bool {
 	return all
 }
 
-func (m *model) binnedFor(ctx context.Context, n *modelNode) (*cloud.Node, []cloud.NodeID, error) {
+// mayInBin is what somebody may do with a node in the bin: what they may with
+// the whole space, unless something there denies it; nothing for who does not
+// get at the bin.
+func (m *model) mayInBin(p principal, n *modelNode) cloud.Rights {
+	root := m.nodes[slices.IndexFunc(m.nodes, func(r *modelNode) bool { return r.Space == n.Space && r.ID == n.Space.Root() })]
+	r, _ := m.may(p, root)
+	if p.visitor != nil || !r.Has(cloud.CanListTrash|cloud.CanRestore) {
+		return 0
+	}
+	for ; n != nil; n = n.up {
+		for _, g := range n.Grants {
+			if g.Denies() && g.Holds(p.user, m.clock) && !r.Has(cloud.CanDeny) {
+				return 0
+			}
+		}
+	}
+	return r
+}
+
+func (m *model) binnedFor(ctx context.Context, n *modelNode) (cloud.Rights, error) {
 	sp, root, err := m.inBin(ctx, n.Space, cloud.CanListTrash|cloud.CanRestore)
 	if err != nil {
-		return nil, nil, err
+		return 0, err
 	}
 	defer m.Core.leave(sp)
-	return m.Core.binned(ctx, sp, root.who, cloud.Ref{Space: n.Space, Node: n.ID})
+	got, _, err := m.Core.binned(ctx, sp, root.who, cloud.Ref{Space: n.Space, Node: n.ID})
+	if err != nil {
+		return 0, err
+	}
+	return got.Rights, nil
+}
+
+// below is what each of the people may do at and below each node.
+func (m *model) below() []map[cloud.NodeID]cloud.Rights {
+	all := make([]map[cloud.NodeID]cloud.Rights, len(m.people))
+	for i, p := range m.people {
+		all[i] = map[cloud.NodeID]cloud.Rights{}
+		for _, n := range m.nodes {
+			_, all[i][n.ID] = m.may(p, n)
+		}
+	}
+	return all
 }
 
 var someRoles = func() (all []cloud.Rights) {
@@ -346,8 +396,8 @@ var someRoles = func() (all []cloud.Rights) {
 	return append(all, lead, lead|cloud.CanDeny, cloud.CanStat|cloud.CanWrite|cloud.CanMakeDir, cloud.CanStat)
 }()
 
-// try makes a step and says what it was.
-func (m *model) try(s step, who int, created *string) (string, error) {
+// try makes a step and says what it was, and on what.
+func (m *model) try(s step, who int, created *string) (what, on string, err error) {
 	ctx := m.contexts[who]
 	pick := func(n int) cloud.Ref {
 		at := m.nodes[n%len(m.nodes)]
@@ -369,85 +419,78 @@ func (m *model) try(s step, who int, created *string) (string, error) {
 	if s.Role%4 == 0 {
 		g.Expires = m.clock.Add(time.Hour)
 	}
-	grant := func() (cloud.ShareID, bool) {
-		if len(m.grants) == 0 {
-			return "", false
-		}
-		return m.grants[s.A%len(m.grants)].ID, true
+	var id cloud.ShareID
+	denies := false
+	if len(m.grants) > 0 {
+		some := m.grants[s.A%len(m.grants)]
+		id, denies = some.ID, some.Denies()
 	}
 	at := func(ref cloud.Ref) string { return fmt.Sprint(m.find1(ref).Path, "/", ref.Path) }
-	switch s.Kind % 16 {
+	how := cloud.Transfer{Over: s.Role%2 == 0}
+	switch s.Kind % 22 {
 	case 0:
-		_, err := m.MakeDir(ctx, inDir(s.A, name), cloud.Conditions{})
-		return "mkdir " + at(inDir(s.A, name)), err
+		_, err = m.MakeDir(ctx, inDir(s.A, name), cloud.Conditions{})
+		return "mkdir", at(inDir(s.A, name)), err
 	case 1, 2:
 		m.files++
 		body := fmt.Sprint("content ", m.files)
 		*created = cloud.SumsOf([]byte(body)).String()
-		_, _, err := m.Put(ctx, inDir(s.A, name), strings.NewReader(body), cloud.Put{Size: int64(len(body))})
-		return "put " + at(inDir(s.A, name)), err
+		_, _, err = m.Put(ctx, inDir(s.A, name), strings.NewReader(body), cloud.Put{Size: int64(len(body))})
+		return "put", at(inDir(s.A, name)), err
 	case 3, 4, 5:
-		_, _, err := m.Give(ctx, pick(s.A), g, "")
-		return fmt.Sprintf("give %s to %v", at(pick(s.A)), g), err
-	case 6:
+		_, _, err = m.Give(ctx, pick(s.A), g, "")
+		return "give", fmt.Sprint(at(pick(s.A)), g), err
+	case 6, 7:
 		g.Rights = 0
-		dir := inDir(s.A, "")
-		_, _, err := m.Give(ctx, dir, g, "")
-		return fmt.Sprintf("deny %s to %v", at(dir), g), err
-	case 7:
-		node := m.find1(pick(s.A))
+		_, _, err = m.Give(ctx, inDir(s.A, ""), g, "")
+		return "give", fmt.Sprint("a denial ", at(inDir(s.A, "")), g), err
+	case 8:
 		link := []cloud.LinkType{cloud.LinkView, cloud.LinkEdit, cloud.LinkCreateOnly, cloud.LinkUpload, cloud.LinkBlocksDownload}[s.Role%5]
 		g.To = cloud.Subject{Link: "x"}
-		g.Rights, _ = link.Rights(node.Kind())
+		g.Rights, _ = link.Rights(m.find1(pick(s.A)).Kind())
 		made, _, err := m.Give(ctx, pick(s.A), g, "")
 		if err == nil && made.Rights != 0 && len(m.people) < 7 {
 			v, err := m.Visit(context.Background(), made.To.Link, "")
 			if err != nil {
 				m.Fatalf("Visit: %v", err)
 			}
-			// Who made it can hand it on; the visitor begins with what they have.
 			m.people = append(m.people, principal{visitor: v})
 			m.contexts = append(m.contexts, cloud.WithCaller(context.Background(), cloud.Caller{Visitor: v}))
 		}
-		return fmt.Sprintf("link %s to %s", link, at(pick(s.A))), err
-	case 8:
-		id, ok := grant()
-		if !ok {
-			return "nothing", nil
+		return "give", fmt.Sprint("a link ", link, " ", at(pick(s.A))), err
+	case 9:
+		_, _, err = m.Regrant(ctx, id, cloud.GrantChange{Rights: &g.Rights, Expires: &g.Expires})
+		if denies {
+			return "undeny", string(id), err // what comes from above then is not theirs
 		}
-		_, _, err := m.Regrant(ctx, id, cloud.GrantChange{Rights: &g.Rights, Expires: &g.Expires})
-		return "regrant", err
-	case 9, 10:
-		id, ok := grant()
-		if !ok {
-			return "nothing", nil
-		}
-		return "revoke", m.Revoke(ctx, id)
-	case 11:
-		_, _, err := m.Move(ctx, pick(s.A), inDir(s.B, m.find1(pick(s.A)).Name), cloud.Transfer{Over: s.Role%2 == 0})
-		return "move " + at(pick(s.A)) + " to " + at(inDir(s.B, name)), err
-	case 12:
-		_, _, err := m.Copy(ctx, pick(s.A), inDir(s.B, name), cloud.Transfer{Over: s.Role%2 == 0})
-		return "copy " + at(pick(s.A)) + " to " + at(inDir(s.B, name)), err
-	case 13:
-		return "remove " + at(pick(s.A)), m.Remove(ctx, pick(s.A), cloud.Conditions{})
-	case 14:
+		return "give", "anew " + string(id), err
+	case 10:
+		return "revoke", string(id), m.Revoke(ctx, id)
+	case 11, 12, 13:
+		_, _, err = m.Move(ctx, pick(s.A), inDir(s.B, m.find1(pick(s.A)).Name), how)
+		return "move", at(pick(s.A)) + " to " + at(inDir(s.B, name)), err
+	case 14, 15:
+		_, _, err = m.Copy(ctx, pick(s.A), inDir(s.B, name), how)
+		return "copy", at(pick(s.A)) + " to " + at(inDir(s.B, name)), err
+	case 16, 17:
+		return "remove", at(pick(s.A)), m.Remove(ctx, pick(s.A), cloud.Conditions{})
+	case 18, 19, 20:
 		if len(m.binned) == 0 {
-			return "nothing", nil
+			return "nothing", "", nil
 		}
 		n := m.binned[s.A%len(m.binned)]
 		from := cloud.Ref{Space: n.Space, Node: n.ID}
 		if s.Role%5 == 0 {
-			return "purge " + n.Path, m.Purge(ctx, from)
+			return "purge", n.Path, m.Purge(ctx, from)
 		}
-		_, _, err := m.Restore(ctx, from, inDir(s.B, name), false)
-		return "restore " + n.Path + " to " + at(inDir(s.B, name)), err
+		_, _, err = m.Restore(ctx, from, inDir(s.B, name), false)
+		return "restore", n.Path + " to " + at(inDir(s.B, name)), err
 	}
 	m.clock = m.clock.Add(40 * time.Minute)
 	if s.A%2 == 0 {
 		m.expire(context.Background())
 	}
-	return "time", nil
+	return "time", "", nil
 }
 
 // find1 is the node that a ref begins with.
@@ -459,4 +502,3 @@ func (m *model) find1(ref cloud.Ref) *modelNode {
 	}
 	return nil
 }
-
