@@ -44,10 +44,18 @@ const crew cloud.GroupID = "crew"
 
 func gather(t testing.TB, opts Options) *circle {
 	t.Helper()
-	opts.Secrets = &plain{}
 	store := mem.New()
+	w := gatherAt(t, store, opts)
+	w.store = store
+	return w
+}
+
+// gatherAt is gather with a store of one's own.
+func gatherAt(t testing.TB, store cloud.Store, opts Options) *circle {
+	t.Helper()
+	opts.Secrets = &plain{}
 	c := New(store, opts)
-	t.Cleanup(func() { c.Close() })
+	c.index.close() // what expires does so when a test says so
 	w := &circle{users: map[string]*cloud.User{}, clock: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}
 	c.now = func() time.Time { return w.clock }
 	w.dir = dirmem.New()
@@ -70,7 +78,7 @@ func gather(t testing.TB, opts Options) *circle {
 		}
 		w.users[name].Groups = []cloud.GroupID{g.ID}
 	}
-	w.desk = &desk{Core: c, store: store, ctx: w.as("ada")}
+	w.desk = &desk{Core: c, ctx: w.as("ada")}
 	if tt, ok := t.(*testing.T); ok {
 		w.T = tt
 	}
@@ -461,9 +469,11 @@ func TestDenial(t *testing.T) {
 	_, _, err = w.Copy(carl, w.ref("a"), w.ref("copy"), cloud.Transfer{})
 	w.is("Copy", err, nil)
 	equal(t, "copy", names(t, w.List(w.ctx, w.ref("copy"))), []string{"other"})
-	// Moved along, it stays hidden.
+	// Moved along, it stays hidden, and who cannot see it does not move it.
 	_, _, err = w.Move(carl, w.ref("a"), w.ref("moved"), cloud.Transfer{})
-	w.is("Move", err, nil)
+	w.is("Move", err, cloud.Permission)
+	_, _, err = w.Move(bert, w.ref("a"), w.ref("moved"), cloud.Transfer{})
+	w.is("Move by another", err, nil)
 	_, err = w.Stat(carl, w.ref("moved/hidden/file"))
 	w.is("Stat after a move", err, cloud.NotExist)
 	home, err := w.Core.Home(carl)
