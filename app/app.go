@@ -38,7 +38,7 @@ type System struct {
 	Credentials []cloud.Credentials // of all modules that keep some
 
 	// What the protocols serve; nil: not running.
-	DAV, TUS, Graph, OCS, Settings, IDP, Webfinger, Wellknown http.Handler
+	DAV, TUS, Graph, OCS, Settings, IDP, OIDC, Webfinger, Wellknown http.Handler
 
 	core          *core.Core     // Files and Uploads
 	adminPassword string         // see Started

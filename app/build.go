@@ -84,7 +84,19 @@ func wanted(cfg *config.Config) ([]string, error) {
 	if err := each(cfg.Add, add); err != nil {
 		return nil, err
 	}
-	return slices.Sorted(maps.Keys(set)), nil
+	// Either we sign people in, or somebody else does.
+	if cfg.ExternalIssuer() != "" {
+		delete(set, "idp")
+	} else {
+		delete(set, "oidc")
+	}
+	var want []string
+	for _, m := range modules() { // in this order, so that what a module can do without but would use has started
+		if set[m.Name] {
+			want = append(want, m.Name)
+		}
+	}
+	return want, nil
 }
 
 // services are the names that operators know, and which of our modules do
@@ -98,7 +110,7 @@ var services = map[string][]string{
 	"audit":              nil,
 	"auth-app":           nil,
 	"auth-basic":         {"auth"},
-	"auth-bearer":        {"auth"},
+	"auth-bearer":        {"auth", "oidc"},
 	"auth-machine":       nil,
 	"auth-service":       nil,
 	"clientlog":          nil,
@@ -118,7 +130,7 @@ var services = map[string][]string{
 	"ocs":                {"ocs"},
 	"policies":           nil,
 	"postprocessing":     nil,
-	"proxy":              {"auth"},
+	"proxy":              {"auth", "oidc"},
 	"search":             nil,
 	"settings":           {"settings"},
 	"sharing":            nil,

@@ -14,6 +14,7 @@ import (
 	"opencloud/auth"
 	"opencloud/auth/bearer"
 	"opencloud/auth/idp"
+	"opencloud/auth/oidc"
 	"opencloud/cloud"
 	"opencloud/core"
 	"opencloud/directory/builtin"
@@ -27,6 +28,7 @@ func modules() []Module {
 		{"users", nil, startUsers},
 		{"auth", []string{"users"}, startAuth},
 		{"idp", []string{"users", "auth"}, startIDP},
+		{"oidc", []string{"users", "auth"}, startOIDC},
 		{"webfinger", []string{"auth"}, startWebfinger},
 		{"storage", nil, startStorage},
 		{"files", []string{"storage"}, startFiles},
@@ -74,9 +76,27 @@ func startIDP(_ context.Context, s *System) error {
 	return nil
 }
 
+func startOIDC(_ context.Context, s *System) error {
+	opts := s.Config.OIDC.Options
+	opts.Insecure = opts.Insecure || s.Config.Insecure
+	finger := &s.Config.Webfinger
+	opts.Clients = []string{finger.WebID, finger.DesktopID, finger.AndroidID, finger.IOSID}
+	i, err := oidc.Open(s.Config.OIDC.Path, s.Directory, opts, s.Log)
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, i.Close)
+	s.Auth.Add(bearer.New(s.Directory, i))
+	s.Credentials = append(s.Credentials, i)
+	s.OIDC = i.Handler()
+	return nil
+}
+
 func startWebfinger(_ context.Context, s *System) error {
 	opts := s.Config.Webfinger
-	opts.Issuer = s.Config.Site().String()
+	if opts.Issuer = s.Config.ExternalIssuer(); opts.Issuer == "" {
+		opts.Issuer = s.Config.Site().String()
+	}
 	s.Webfinger = webfinger.New(opts)
 	return nil
 }

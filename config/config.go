@@ -21,6 +21,7 @@ import (
 	"opencloud/api/webfinger"
 	"opencloud/auth"
 	"opencloud/auth/idp"
+	"opencloud/auth/oidc"
 	"opencloud/cloud"
 	"opencloud/core"
 	"opencloud/directory/builtin"
@@ -46,6 +47,7 @@ type Config struct {
 	Debug     Debug              `yaml:"debug"`
 	Auth      auth.Options       `yaml:"auth"`
 	IDP       IDP                `yaml:"idp"`
+	OIDC      OIDC               `yaml:"oidc"`
 	IDM       IDM                `yaml:"idm"`
 	Storage   posix.Options      `yaml:"storage_users" defaults:"root=$OC_BASE_DATA_PATH/storage/users"`
 	Core      core.Options       `yaml:"spaces"`
@@ -91,6 +93,13 @@ type IDP struct {
 	Path string `yaml:"path" env:"IDP_PATH" default:"$OC_BASE_DATA_PATH/storage/system/idp" doc:"Folder of the signing keys and of who is signed in."`
 
 	idp.Options
+}
+
+// OIDC is where people sign in when that is not here: see ExternalIssuer.
+type OIDC struct {
+	Path string `yaml:"path" env:"OC_OIDC_PATH" default:"$OC_BASE_DATA_PATH/storage/system/oidc" doc:"Folder that says which account belongs to whom at the issuer."`
+
+	oidc.Options
 }
 
 // IDM is the built-in directory of users.
@@ -212,6 +221,15 @@ func (c *Config) Unknown() []string { return c.unknown }
 func (c *Config) Site() *url.URL {
 	u, _ := parseSite(c.URL) // Load has checked it
 	return u
+}
+
+// ExternalIssuer is the OpenID Connect provider that signs people in, as it
+// calls itself; empty when that is this server.
+func (c *Config) ExternalIssuer() string {
+	if strings.TrimRight(c.OIDC.Issuer, "/") == strings.TrimRight(c.URL, "/") {
+		return ""
+	}
+	return c.OIDC.Issuer
 }
 
 func parseSite(s string) (*url.URL, error) {
