@@ -140,9 +140,9 @@ func (a *authority) answer(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-var unreachable = errors.New("connection refused")
+var errUnreachable = errors.New("connection refused")
 
-func (a *authority) fail() { a.set(func() { a.down = unreachable }) }
+func (a *authority) fail() { a.set(func() { a.down = errUnreachable }) }
 func (a *authority) heal() { a.set(func() { a.down = nil }) }
 
 // ada is what an access token says of her that is good for five minutes; more
