@@ -243,5 +243,5 @@ func notValid() error { return cloud.Refuse(cloud.Unauthorized, "The token is no
 
 // unavailable is for when the issuer cannot say.
 func unavailable(cause error) error {
-	return &cloud.Error{Kind: cloud.Unavailable, Say: "The sign-in service does not answer right now. Try again in a moment.", Err: cause}
+	return &cloud.Error{Kind: cloud.Unavailable, Say: "The sign-in service cannot be asked right now. Try again in a moment.", Err: cause}
 }

@@ -31,7 +31,6 @@ import (
 type remote struct {
 	issuer                   string
 	base                     *url.URL
-	jwt                      bool // keys are needed
 	client                   *http.Client
 	log                      *slog.Logger
 	timeout, interval, limit time.Duration
@@ -87,7 +86,7 @@ func newRemote(opts Options, log *slog.Logger, transport http.RoundTripper) (*re
 		return nil, cloud.Refuse(cloud.Invalid, "The issuer %q (OC_OIDC_ISSUER) must begin with https: whoever can alter what it says can sign in as anybody.", opts.Issuer)
 	}
 	r := &remote{
-		issuer: opts.Issuer, base: u, jwt: opts.Verify == JWT, log: log,
+		issuer: opts.Issuer, base: u, log: log,
 		client:   &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		timeout:  time.Duration(opts.KeyTimeout) * time.Second,
 		interval: time.Duration(opts.KeyInterval) * time.Minute,
@@ -135,7 +134,7 @@ func (r *remote) newer(ctx context.Context, than *state, issued time.Time) (*sta
 	switch {
 	case s != than:
 		return s, nil
-	case early && issued.Before(s.at):
+	case early && issued.Before(s.at.Add(-skew)):
 		return nil, notValid() // the key would have been there
 	case early:
 		return nil, unavailable(errors.New("the key of a token is not known, and keys were asked for a moment ago"))
@@ -186,9 +185,6 @@ func (r *remote) fetch(ctx context.Context) (*state, error) {
 	}
 	if err := r.mayAsk(s.UserInfo); s.UserInfo != "" && err != nil {
 		return nil, fmt.Errorf("discovery: userinfo_endpoint: %w", err)
-	}
-	if !r.jwt {
-		return s, nil
 	}
 	if err := r.mayAsk(s.JWKS); err != nil {
 		return nil, fmt.Errorf("discovery: jwks_uri: %w", err)

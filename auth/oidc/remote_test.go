@@ -123,7 +123,7 @@ func TestKeyRotation(t *testing.T) {
 			t.Errorf("asked %d times, want 2", asked())
 		}
 		// The old key is withdrawn: what is not known yet is no good any more.
-		w.isNot(sign(t, "ES256", newKey(t, "k1").Key, "k1", ada("iat", time.Now().Add(-time.Minute).Unix())), cloud.Unauthorized, "not valid")
+		w.isNot(sign(t, "ES256", newKey(t, "k1").Key, "k1", ada("iat", time.Now().Add(-2*time.Minute).Unix())), cloud.Unauthorized, "not valid")
 		w.is(old, w.ada.ID) // until somebody looks again
 		for i := range 100 {
 			w.isNot(sign(t, "ES256", newKey(t, "x").Key, "x", ada("n", i, "iat", time.Now().Add(30*time.Second).Unix())), cloud.Unavailable, "")
@@ -162,9 +162,6 @@ func TestOpaque(t *testing.T) {
 		}
 		if asked() != 1 || w.groupsOf(w.ada.ID) != "crew" {
 			t.Errorf("asked %d times, groups %q", asked(), w.groupsOf(w.ada.ID))
-		}
-		if w.a.count(issuerURL+"/keys") != 0 {
-			t.Error("keys were asked for")
 		}
 		time.Sleep(10 * time.Second)
 		w.is("opaque", w.ada.ID)

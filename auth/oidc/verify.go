@@ -11,7 +11,7 @@ import (
 	"opencloud/cloud"
 )
 
-// skew is how much the issuer's clock may be ahead of ours.
+// skew is how far the issuer's clock and ours may be apart.
 const skew = time.Minute
 
 // access checks an access token and returns what it says (RFC 9068, section
