@@ -21,6 +21,9 @@ type flights[V any] struct {
 	running sync.WaitGroup
 }
 
+// maxFlights bounds what is asked at the same time.
+const maxFlights = 1000
+
 type flight[V any] struct {
 	done  chan struct{}
 	begun time.Time
@@ -55,8 +58,8 @@ func (f *flights[V]) begin(key string, ask func(context.Context) (V, error)) *fl
 	if f.under == nil {
 		f.under = map[string]*flight[V]{}
 	}
-	if f.closed {
-		x.err = unavailable(errors.New("it is closed"))
+	if f.closed || len(f.under) >= maxFlights {
+		x.err = unavailable(errors.New("too much is being asked, or nothing any more"))
 		close(x.done)
 		return x
 	}

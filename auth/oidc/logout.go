@@ -73,7 +73,7 @@ func (i *Issuer) logout(w http.ResponseWriter, r *http.Request) {
 	}
 	err := i.end(r.Context(), r.PostForm.Get("logout_token"))
 	if err != nil {
-		i.log.WarnContext(r.Context(), "a sign-out at the OpenID Connect issuer was not understood", "error", err)
+		i.log.InfoContext(r.Context(), "a sign-out at the OpenID Connect issuer was not understood", "error", err)
 		fail(w, err)
 	}
 }

@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"fmt"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -304,14 +305,26 @@ func TestRewrittenDiscovery(t *testing.T) {
 }
 
 // What goes wrong in a question goes wrong for those who asked it, not for
-// the server.
-func TestFlightsHoldPanics(t *testing.T) {
+// the server, and there are not too many.
+func TestFlights(t *testing.T) {
 	f := flights[int]{ctx: t.Context(), patience: time.Minute, life: time.Minute}
 	for range 2 {
 		_, err := f.do(t.Context(), "x", func(context.Context) (int, error) { panic("oh") })
 		if err == nil || !strings.Contains(err.Error(), "oh") {
 			t.Errorf("got %v", err)
 		}
+	}
+	over := make(chan struct{})
+	for i := range maxFlights {
+		f.begin(fmt.Sprint(i), func(context.Context) (int, error) { <-over; return i, nil })
+	}
+	if _, err := f.do(t.Context(), "one more", func(context.Context) (int, error) { return 1, nil }); cloud.KindOf(err) != cloud.Unavailable {
+		t.Errorf("one more: got %v", err)
+	}
+	seven := f.begin("7", nil) // which somebody has asked already
+	close(over)
+	if <-seven.done; seven.value != 7 || seven.err != nil {
+		t.Errorf("one of them: got %d, %v", seven.value, seven.err)
 	}
 	f.close()
 	if _, err := f.do(t.Context(), "x", func(context.Context) (int, error) { return 1, nil }); cloud.KindOf(err) != cloud.Unavailable {

@@ -59,7 +59,7 @@ func lemonldap(t *testing.T) string {
 		"globalStorage": "Apache::Session::File", "globalStorageOptions": store, "persistentStorage": "Apache::Session::File", "persistentStorageOptions": store,
 		"demoExportedVars": map[string]any{"cn": "cn", "mail": "mail", "uid": "uid"}, "groups": map[string]any{"timelords": "$uid eq 'dwho'"},
 		"locationRules": map[string]any{}, "exportedHeaders": map[string]any{}, "vhostOptions": map[string]any{}, "exportedVars": map[string]any{}, "macros": map[string]any{},
-		"whatToTrace": "uid", "requireToken": 0, "portalDisplayResetPassword": 0, "captcha_mail_enabled": 0, "captcha_register_enabled": 0,
+		"whatToTrace": "uid", "requireToken": 0, "captcha": "::Lib::OneTimeToken", // any module will do that needs no pictures
 		"issuerDBOpenIDConnectActivation": 1, "oidcServiceMetaDataIssuer": issuer, "oidcServiceAllowAuthorizationCodeFlow": 1, "oidcServiceKeyIdSig": "k1",
 		"oidcServicePrivateKeySig": asPEM("PRIVATE KEY", private), "oidcServicePublicKeySig": asPEM("PUBLIC KEY", public),
 		"oidcRPMetaDataOptions": map[string]any{"web": map[string]any{
