@@ -233,6 +233,7 @@ func TestWanted(t *testing.T) {
 	for _, m := range modules() {
 		all = append(all, m.Name)
 	}
+	slices.Sort(all)
 	everything := slices.Clone(all)
 	all = slices.DeleteFunc(all, func(m string) bool { return m == "oidc" })
 	without := func(names ...string) []string {
