@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -139,10 +140,17 @@ func TestExternalIssuer(t *testing.T) {
 		do(200, "", "POST", "/backchannel_logout", url.Values{"logout_token": {token}}.Encode())
 		do(400, "", "POST", "/backchannel_logout", url.Values{"logout_token": {token}}.Encode())
 	}
+	listing := do(207, ada, "PROPFIND", "/remote.php/webdav/file.txt", `<d:propfind xmlns:d="DAV:" xmlns:oc="http://owncloud.org/ns"><d:prop><oc:downloadURL/></d:prop></d:propfind>`)
+	_, download, _ := strings.Cut(listing, "<oc:downloadURL>"+f.site.Abs(""))
+	download, _, _ = strings.Cut(download, "<")
+	download = html.UnescapeString(download)
+	do(200, "", "GET", download, "")
 	leave("other")
 	do(200, ada, "GET", "/graph/v1.0/me", "")
+	do(200, "", "GET", download, "")
 	leave("s")
 	do(401, ada, "GET", "/graph/v1.0/me", "")
+	do(401, "", "GET", download, "")
 	do(401, o.sign("n", 1), "GET", "/graph/v1.0/me", "")
 
 	// Without the issuer who is known goes on, and who is not hears why.
