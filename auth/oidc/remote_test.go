@@ -104,6 +104,7 @@ func TestIssuerSlow(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		w.is(w.a.mint(ada()), w.ada.ID)
 		time.Sleep(11 * time.Second)
+		synctest.Wait()
 		if !strings.Contains(w.log.String(), "deadline") {
 			t.Errorf("the log says nothing of it:\n%s", w.log)
 		}
