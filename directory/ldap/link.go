@@ -1,0 +1,289 @@
+package ldap
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	lib "github.com/go-ldap/ldap/v3"
+
+	"opencloud/cloud"
+)
+
+// A link is one connection. It carries one request at a time: some servers
+// keep but one listing in pages for each connection.
+type link struct {
+	*lib.Conn
+	raw  net.Conn
+	used time.Time
+}
+
+// ask makes a request that has until ctx is done: then the connection is cut.
+func (l *link) ask(ctx context.Context, request func() error) error {
+	stop := context.AfterFunc(ctx, func() { l.raw.Close() })
+	err := request()
+	if !stop() { // cut, whatever the answer was
+		return ctx.Err()
+	}
+	return err
+}
+
+// idle is how long a connection may lie unused: what is between may have
+// forgotten it since.
+const idle = 5 * time.Minute
+
+// A pool lends connections of one purpose.
+type pool struct {
+	dial   func(context.Context) (*link, error)
+	health *health
+	slots  chan struct{} // holds a token for each connection in use
+
+	mu   sync.Mutex
+	free []*link
+}
+
+func newPool(size int, h *health, dial func(context.Context) (*link, error)) *pool {
+	return &pool{dial: dial, health: h, slots: make(chan struct{}, size)}
+}
+
+var errBusy = &cloud.Error{Kind: cloud.Unavailable, Say: "The directory of users is too busy right now. Try again later."}
+
+// take lends a connection, which may have been used before.
+func (p *pool) take(ctx context.Context) (l *link, used bool, err error) {
+	if err := p.health.allow(); err != nil {
+		return nil, false, err
+	}
+	select {
+	case p.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, false, errBusy
+	}
+	for {
+		if l = p.pop(); l == nil {
+			break
+		}
+		if !l.IsClosing() && time.Since(l.used) < idle {
+			return l, true, nil
+		}
+		l.Close()
+	}
+	if l, err = p.dial(ctx); err != nil {
+		<-p.slots
+		return nil, false, err
+	}
+	return l, false, nil
+}
+
+func (p *pool) pop() (l *link) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.free); n > 0 {
+		l = p.free[n-1]
+		p.free = p.free[:n-1]
+	}
+	return l
+}
+
+// give takes a connection back; one that is no good any more is closed.
+func (p *pool) give(l *link, good bool) {
+	if good && !l.IsClosing() {
+		l.used = time.Now()
+		p.mu.Lock()
+		p.free = append(p.free, l)
+		p.mu.Unlock()
+	} else {
+		l.raw.Close() // first: Close waits for what is on its way
+		l.Close()
+	}
+	<-p.slots
+}
+
+// drop closes what is not in use.
+func (p *pool) drop() {
+	for l := p.pop(); l != nil; l = p.pop() {
+		l.Close()
+	}
+}
+
+// health knows whether the directory answers. When it does not, requests fail
+// at once, but for one now and then that tries again.
+type health struct {
+	log     *slog.Logger
+	timeout time.Duration // of a request
+
+	down  atomic.Bool
+	mu    sync.Mutex
+	again time.Time // when the next may try
+}
+
+// retry is how long nobody tries after one who failed.
+const retry = time.Second
+
+var errDown = &cloud.Error{Kind: cloud.Unavailable, Say: "The directory of users does not answer. Try again later."}
+
+func (h *health) allow() error {
+	if !h.down.Load() {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if now := time.Now(); now.After(h.again) {
+		h.again = now.Add(h.timeout + retry) // this one will know sooner
+		return nil
+	}
+	return errDown
+}
+
+func (h *health) failed(err error) {
+	h.mu.Lock()
+	h.again = time.Now().Add(retry)
+	h.mu.Unlock()
+	if h.down.CompareAndSwap(false, true) {
+		h.log.Error("the directory of users does not answer; it is tried again every now and then", "every", retry.String(), "error", err)
+	}
+}
+
+func (h *health) answered() {
+	if h.down.Load() && h.down.CompareAndSwap(true, false) {
+		h.log.Info("the directory of users answers again")
+	}
+}
+
+// dial opens a connection to the first server that answers.
+func (d *Directory) dial(ctx context.Context) (*link, error) {
+	var errs []error
+	for _, s := range d.servers {
+		// One that is silent must not take the time of the others.
+		ctx, cancel := context.WithTimeout(ctx, d.opts.Timeout/time.Duration(len(d.servers)))
+		l, err := s.connect(ctx)
+		cancel()
+		if err == nil {
+			return l, nil
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", s.uri, err))
+	}
+	return nil, d.fault(ctx, errors.Join(errs...))
+}
+
+func (s *server) connect(ctx context.Context) (*link, error) {
+	raw, err := new(net.Dialer).DialContext(ctx, s.network, s.addr)
+	if err != nil {
+		return nil, err
+	}
+	if s.tls != nil && !s.start {
+		secure := tls.Client(raw, s.tls)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			raw.Close()
+			return nil, err
+		}
+		raw = secure
+	}
+	l := &link{Conn: lib.NewConn(raw, s.tls != nil && !s.start), raw: raw}
+	l.Start()
+	if s.tls != nil && s.start {
+		if err := l.ask(ctx, func() error { return l.StartTLS(s.tls) }); err != nil {
+			raw.Close()
+			l.Close()
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// signedIn is dial, and then the server's own sign-in.
+func (d *Directory) signedIn(ctx context.Context) (*link, error) {
+	l, err := d.dial(ctx)
+	if err != nil || d.opts.BindDN == "" {
+		return l, err
+	}
+	err = l.ask(ctx, func() error { return l.Bind(d.opts.BindDN, d.opts.BindPassword) })
+	if err != nil {
+		l.raw.Close()
+		l.Close()
+		err = fmt.Errorf("signing in as OC_LDAP_BIND_DN: %w", err)
+		d.health.failed(err)
+		return nil, &cloud.Error{Kind: cloud.Unavailable, Say: errDown.Say, Err: err}
+	}
+	return l, nil
+}
+
+// with lends a connection of the pool to request, which is called again when
+// the connection turns out to be a dead one and again is true: then what is
+// asked for must be harmless to ask for twice.
+func (d *Directory) with(ctx context.Context, p *pool, again bool, request func(*link) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, d.opts.Timeout, errSlow)
+	defer cancel()
+	l, used, err := p.take(ctx)
+	if err != nil {
+		return err
+	}
+	err = l.ask(ctx, func() error { return request(l) })
+	cut := network(err)
+	p.give(l, !cut)
+	if cut && used && again && ctx.Err() == nil {
+		p.drop()
+		return d.with(ctx, p, false, request)
+	}
+	return d.fault(ctx, err)
+}
+
+var errSlow = errors.New("no answer in time")
+
+// network tells whether an error is of the connection and not an answer.
+func network(err error) bool {
+	var e *lib.Error
+	return err != nil && (!errors.As(err, &e) || e.ResultCode >= lib.ErrorNetwork)
+}
+
+// fault gives an error of a request its kind, and keeps the books on whether
+// the directory answers. ctx is that of the request, with the directory's own
+// time limit.
+func (d *Directory) fault(ctx context.Context, err error) error {
+	var e *lib.Error
+	var kind cloud.Kind
+	var say string
+	switch {
+	case err == nil:
+		d.health.answered()
+		return nil
+	case ctx.Err() != nil && context.Cause(ctx) != errSlow:
+		return ctx.Err() // the caller has gone
+	case network(err):
+		if ctx.Err() != nil {
+			err = errors.Join(errSlow, err)
+		}
+		d.health.failed(err)
+		return &cloud.Error{Kind: cloud.Unavailable, Say: errDown.Say, Err: err}
+	}
+	d.health.answered()
+	errors.As(err, &e)
+	switch e.ResultCode {
+	case lib.LDAPResultNoSuchObject:
+		kind = cloud.NotExist
+	case lib.LDAPResultEntryAlreadyExists:
+		kind = cloud.Exist
+	case lib.LDAPResultConstraintViolation, lib.LDAPResultInvalidAttributeSyntax, lib.LDAPResultInvalidDNSyntax, lib.LDAPResultNamingViolation:
+		kind, say = cloud.Invalid, "The directory of users does not take this value."
+	case lib.LDAPResultUndefinedAttributeType, lib.LDAPResultObjectClassViolation, lib.LDAPResultObjectClassModsProhibited:
+		kind, say = cloud.NotSupported, "The directory of users has no place for this."
+	case lib.LDAPResultInsufficientAccessRights, lib.LDAPResultUnwillingToPerform, lib.LDAPResultReferral, lib.LDAPResultNotAllowedOnNonLeaf:
+		kind, say = cloud.NotSupported, "The directory of users does not let this server do that."
+	case lib.LDAPResultSizeLimitExceeded, lib.LDAPResultAdminLimitExceeded:
+		kind, say = cloud.TooLarge, "The directory of users does not list so many at once. Search for fewer."
+	case lib.LDAPResultBusy, lib.LDAPResultUnavailable, lib.LDAPResultTimeLimitExceeded, lib.LDAPResultOperationsError,
+		lib.LDAPResultConfidentialityRequired, lib.LDAPResultStrongAuthRequired:
+		kind, say = cloud.Unavailable, errBusy.Say
+	default:
+		kind = cloud.Other
+	}
+	return &cloud.Error{Kind: kind, Say: say, Err: err}
+}
+
+// code tells whether the directory answered with a result code.
+func code(err error, codes ...uint16) bool { return lib.IsErrorAnyOf(err, codes...) }
