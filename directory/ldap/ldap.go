@@ -40,10 +40,10 @@ type Directory struct {
 	trees  *cache[*tree]        // the one, by ""
 	seen   *recall.Memory[cloud.UserID]
 
-	writing sync.Mutex    // one change at a time: names are looked for before they are taken
-	changes atomic.Uint64 // how many there were
-	usual   atomic.Int64  // how long checking a right password takes, in nanoseconds
-	nameless, ambiguous, groupless sync.Once // told of once
+	writing                        sync.Mutex    // one change at a time: names are looked for before they are taken
+	changes                        atomic.Uint64 // how many there were
+	usual                          atomic.Int64  // how long checking a right password takes, in nanoseconds
+	nameless, ambiguous, groupless sync.Once     // told of once
 }
 
 // Open does not wait for the directory: as long as it does not answer, all is
@@ -69,9 +69,9 @@ func Open(path string, opts Options) (*Directory, error) {
 		trees:   newCache[*tree](opts.CacheTTL),
 		seen:    recall.New[cloud.UserID](opts.Remember),
 	}
-	d.health = &health{log: d.log, timeout: opts.Timeout}
-	d.lookups = newPool(opts.Connections, d.health, d.signedIn)
-	d.listings = newPool(opts.Connections, d.health, d.signedIn)
+	d.health = &health{log: d.log, timeout: opts.Timeout, every: time.Second}
+	d.lookups = newPool(opts.Connections, d.health, d.dial)
+	d.listings = newPool(opts.Connections, d.health, d.dial)
 	d.checks = newPool(opts.Connections, d.health, d.dial)
 	for _, s := range servers {
 		if s.clear() {
@@ -303,7 +303,9 @@ func value(e *lib.Entry, attr string) string {
 }
 
 // demanded are the attributes that the object classes of people must have.
-func demanded(attr string) bool { return strings.EqualFold(attr, "sn") || strings.EqualFold(attr, "cn") }
+func demanded(attr string) bool {
+	return strings.EqualFold(attr, "sn") || strings.EqualFold(attr, "cn")
+}
 
 // made is when the entry was, to the second; zero if the directory does not tell.
 func made(e *lib.Entry) time.Time {

@@ -34,6 +34,12 @@ func (l *link) ask(ctx context.Context, request func() error) error {
 	return err
 }
 
+// cut ends a connection that may be in the middle of something.
+func (l *link) cut() {
+	l.raw.Close() // first: Close waits for what is on its way
+	l.Close()
+}
+
 // idle is how long a connection may lie unused: what is between may have
 // forgotten it since.
 const idle = 5 * time.Minute
@@ -98,8 +104,7 @@ func (p *pool) give(l *link, good bool) {
 		p.free = append(p.free, l)
 		p.mu.Unlock()
 	} else {
-		l.raw.Close() // first: Close waits for what is on its way
-		l.Close()
+		l.cut()
 	}
 	<-p.slots
 }
@@ -116,14 +121,12 @@ func (p *pool) drop() {
 type health struct {
 	log     *slog.Logger
 	timeout time.Duration // of a request
+	every   time.Duration // how long nobody tries after one who failed
 
 	down  atomic.Bool
 	mu    sync.Mutex
 	again time.Time // when the next may try
 }
-
-// retry is how long nobody tries after one who failed.
-const retry = time.Second
 
 var errDown = &cloud.Error{Kind: cloud.Unavailable, Say: "The directory of users does not answer. Try again later."}
 
@@ -134,19 +137,21 @@ func (h *health) allow() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if now := time.Now(); now.After(h.again) {
-		h.again = now.Add(h.timeout + retry) // this one will know sooner
+		h.again = now.Add(h.timeout + h.every) // this one will know sooner
 		return nil
 	}
 	return errDown
 }
 
-func (h *health) failed(err error) {
+// failed returns what to tell those who asked.
+func (h *health) failed(err error) error {
 	h.mu.Lock()
-	h.again = time.Now().Add(retry)
+	h.again = time.Now().Add(h.every)
 	h.mu.Unlock()
 	if h.down.CompareAndSwap(false, true) {
-		h.log.Error("the directory of users does not answer; it is tried again every now and then", "every", retry.String(), "error", err)
+		h.log.Error("the directory of users does not answer; it is tried again every now and then", "every", h.every.String(), "error", err)
 	}
+	return &cloud.Error{Kind: cloud.Unavailable, Say: errDown.Say, Err: err}
 }
 
 func (h *health) answered() {
@@ -155,20 +160,29 @@ func (h *health) answered() {
 	}
 }
 
-// dial opens a connection to the first server that answers.
+// dial opens a connection to the first server that answers, and signs in.
 func (d *Directory) dial(ctx context.Context) (*link, error) {
 	var errs []error
 	for _, s := range d.servers {
 		// One that is silent must not take the time of the others.
 		ctx, cancel := context.WithTimeout(ctx, d.opts.Timeout/time.Duration(len(d.servers)))
 		l, err := s.connect(ctx)
+		if err == nil && d.opts.BindDN != "" {
+			if err = l.ask(ctx, func() error { return l.Bind(d.opts.BindDN, d.opts.BindPassword) }); err != nil {
+				l.cut()
+				err = fmt.Errorf("signing in as OC_LDAP_BIND_DN: %w", err)
+			}
+		}
 		cancel()
 		if err == nil {
 			return l, nil
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", s.uri, err))
 	}
-	return nil, d.fault(ctx, errors.Join(errs...))
+	if gone(ctx) {
+		return nil, ctx.Err()
+	}
+	return nil, d.health.failed(errors.Join(errs...))
 }
 
 func (s *server) connect(ctx context.Context) (*link, error) {
@@ -188,27 +202,9 @@ func (s *server) connect(ctx context.Context) (*link, error) {
 	l.Start()
 	if s.tls != nil && s.start {
 		if err := l.ask(ctx, func() error { return l.StartTLS(s.tls) }); err != nil {
-			raw.Close()
-			l.Close()
+			l.cut()
 			return nil, err
 		}
-	}
-	return l, nil
-}
-
-// signedIn is dial, and then the server's own sign-in.
-func (d *Directory) signedIn(ctx context.Context) (*link, error) {
-	l, err := d.dial(ctx)
-	if err != nil || d.opts.BindDN == "" {
-		return l, err
-	}
-	err = l.ask(ctx, func() error { return l.Bind(d.opts.BindDN, d.opts.BindPassword) })
-	if err != nil {
-		l.raw.Close()
-		l.Close()
-		err = fmt.Errorf("signing in as OC_LDAP_BIND_DN: %w", err)
-		d.health.failed(err)
-		return nil, &cloud.Error{Kind: cloud.Unavailable, Say: errDown.Say, Err: err}
 	}
 	return l, nil
 }
@@ -235,6 +231,9 @@ func (d *Directory) with(ctx context.Context, p *pool, again bool, request func(
 
 var errSlow = errors.New("no answer in time")
 
+// gone tells whether it is the caller who does not want to know any more.
+func gone(ctx context.Context) bool { return ctx.Err() != nil && context.Cause(ctx) != errSlow }
+
 // network tells whether an error is of the connection and not an answer.
 func network(err error) bool {
 	var e *lib.Error
@@ -252,14 +251,13 @@ func (d *Directory) fault(ctx context.Context, err error) error {
 	case err == nil:
 		d.health.answered()
 		return nil
-	case ctx.Err() != nil && context.Cause(ctx) != errSlow:
-		return ctx.Err() // the caller has gone
+	case gone(ctx):
+		return ctx.Err()
 	case network(err):
 		if ctx.Err() != nil {
 			err = errors.Join(errSlow, err)
 		}
-		d.health.failed(err)
-		return &cloud.Error{Kind: cloud.Unavailable, Say: errDown.Say, Err: err}
+		return d.health.failed(err)
 	}
 	d.health.answered()
 	errors.As(err, &e)
