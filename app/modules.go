@@ -17,6 +17,7 @@ import (
 	"opencloud/cloud"
 	"opencloud/core"
 	"opencloud/directory/builtin"
+	"opencloud/directory/ldap"
 	"opencloud/directory/profile"
 	"opencloud/storage/posix"
 )
@@ -41,6 +42,12 @@ func modules() []Module {
 }
 
 func startUsers(ctx context.Context, s *System) error {
+	if s.Config.IDM.Backend == "ldap" {
+		return startLDAP(s)
+	}
+	if len(s.Config.LDAP.URI) > 0 {
+		s.Log.Warn("the built-in users are used although OC_LDAP_URI is set; GRAPH_IDENTITY_BACKEND=ldap uses those of the LDAP server")
+	}
 	opts := s.Config.IDM.Options
 	opts.Log = s.Log
 	d, err := builtin.Open(s.Config.IDM.Path, opts)
@@ -51,6 +58,21 @@ func startUsers(ctx context.Context, s *System) error {
 	if s.adminPassword, err = FirstUsers(ctx, d, s.Config.IDM); err != nil {
 		return err
 	}
+	s.closers = append(s.closers, d.Close)
+	return nil
+}
+
+func startLDAP(s *System) error {
+	opts := s.Config.LDAP
+	opts.Log, opts.Insecure = s.Log, opts.Insecure || s.Config.Insecure
+	if opts.Admin == "" {
+		s.Log.Info("OC_ADMIN_USER_ID is not set: nobody is administrator but who was made one")
+	}
+	d, err := ldap.Open(filepath.Join(s.Config.IDM.Path, "ldap"), opts)
+	if err != nil {
+		return err
+	}
+	s.Directory = d
 	s.closers = append(s.closers, d.Close)
 	return nil
 }

@@ -60,30 +60,35 @@ func newPool(size int, h *health, dial func(context.Context) (*link, error)) *po
 
 var errBusy = &cloud.Error{Kind: cloud.Unavailable, Say: "The directory of users is too busy right now. Try again later."}
 
-// take lends a connection, which may have been used before.
+// take lends a connection, unless the directory is known to be down.
 func (p *pool) take(ctx context.Context) (l *link, used bool, err error) {
-	if err := p.health.allow(); err != nil {
-		return nil, false, err
-	}
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
+		if gone(ctx) {
+			return nil, false, ctx.Err()
+		}
 		return nil, false, errBusy
 	}
-	for {
-		if l = p.pop(); l == nil {
-			break
-		}
+	if err = p.health.allow(); err == nil {
+		l, used, err = p.find(ctx)
+	}
+	if err != nil {
+		<-p.slots
+	}
+	return l, used, err
+}
+
+// find is a connection that was used before, or a new one.
+func (p *pool) find(ctx context.Context) (l *link, used bool, err error) {
+	for l := p.pop(); l != nil; l = p.pop() {
 		if !l.IsClosing() && time.Since(l.used) < idle {
 			return l, true, nil
 		}
 		l.Close()
 	}
-	if l, err = p.dial(ctx); err != nil {
-		<-p.slots
-		return nil, false, err
-	}
-	return l, false, nil
+	l, err = p.dial(ctx)
+	return l, false, err
 }
 
 func (p *pool) pop() (l *link) {
@@ -154,6 +159,13 @@ func (h *health) failed(err error) error {
 	return &cloud.Error{Kind: cloud.Unavailable, Say: errDown.Say, Err: err}
 }
 
+// undecided lets the next one try: this one did not come to the end.
+func (h *health) undecided() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.again = time.Time{}
+}
+
 func (h *health) answered() {
 	if h.down.Load() && h.down.CompareAndSwap(true, false) {
 		h.log.Info("the directory of users answers again")
@@ -180,6 +192,7 @@ func (d *Directory) dial(ctx context.Context) (*link, error) {
 		errs = append(errs, fmt.Errorf("%s: %w", s.uri, err))
 	}
 	if gone(ctx) {
+		d.health.undecided()
 		return nil, ctx.Err()
 	}
 	return nil, d.health.failed(errors.Join(errs...))
@@ -219,13 +232,23 @@ func (d *Directory) with(ctx context.Context, p *pool, again bool, request func(
 	if err != nil {
 		return err
 	}
-	err = l.ask(ctx, func() error { return request(l) })
-	cut := network(err)
-	p.give(l, !cut)
-	if cut && used && again && ctx.Err() == nil {
+	good := false
+	defer func() { p.give(l, good) }()
+	for {
+		err = l.ask(ctx, func() error { return request(l) })
+		if !used || !again || !network(err) || ctx.Err() != nil {
+			break
+		}
+		// It was a dead one, and others may be, too.
 		p.drop()
-		return d.with(ctx, p, false, request)
+		fresh, err := d.dial(ctx)
+		if err != nil {
+			return err
+		}
+		l.cut()
+		l, used = fresh, false
 	}
+	good = !network(err)
 	return d.fault(ctx, err)
 }
 
@@ -252,6 +275,7 @@ func (d *Directory) fault(ctx context.Context, err error) error {
 		d.health.answered()
 		return nil
 	case gone(ctx):
+		d.health.undecided()
 		return ctx.Err()
 	case network(err):
 		if ctx.Err() != nil {
