@@ -64,7 +64,7 @@ func startUsers(ctx context.Context, s *System) error {
 
 func startLDAP(s *System) error {
 	opts := s.Config.LDAP
-	opts.Log, opts.Insecure = s.Log, opts.Insecure || s.Config.Insecure
+	opts.Log = s.Log
 	if opts.Admin == "" {
 		s.Log.Info("OC_ADMIN_USER_ID is not set: nobody is administrator but who was made one")
 	}

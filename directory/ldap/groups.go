@@ -320,8 +320,8 @@ func (t *tree) below(group string, key func(string) string) map[string]string {
 	return found
 }
 
-// few members are asked for one by one; for more than that it is quicker to
-// go through all users.
+// few are asked about one by one; for more than that it is quicker to go
+// through all.
 const few = 20
 
 // Members yields the users in a group.

@@ -1,10 +1,13 @@
 package ldap
 
 import (
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
+
+	lib "github.com/go-ldap/ldap/v3"
 
 	"opencloud/cloud"
 	"opencloud/directory/directorytest"
@@ -60,8 +63,12 @@ func TestKit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			s := slapd.Start(t, c.server)
+			n := 0
 			directorytest.Run(t, func(t *testing.T) cloud.Directory {
-				opts := defaults(slapd.Start(t, c.server))
+				opts := defaults(s)
+				n++
+				opts.UserBase, opts.GroupBase = places(t, open(t, opts), n)
 				opts.UserMail = "testMail"
 				opts.UserNewClasses = append(opts.UserNewClasses, "testObject")
 				c.change(&opts)
@@ -69,6 +76,21 @@ func TestKit(t *testing.T) {
 			})
 		})
 	}
+}
+
+// places makes new ones for users and groups.
+func places(t *testing.T, d *Directory, n int) (users, groups string) {
+	t.Helper()
+	make := func(name, below string) string {
+		add := lib.NewAddRequest(rdn("ou", name)+","+below, nil)
+		add.Attribute("objectClass", []string{"organizationalUnit"})
+		if err := d.change(t.Context(), func(l *link) error { return l.Add(add) }); err != nil {
+			t.Fatal(err)
+		}
+		return add.DN
+	}
+	base := make(fmt.Sprint(n), slapd.Suffix)
+	return make("users", base), make("groups", base)
 }
 
 // group is an entry beside the groups that are found.

@@ -218,11 +218,8 @@ func (d *Directory) Users(ctx context.Context, search string) iter.Seq2[*cloud.U
 // list yields the users that a search finds, complete.
 func (d *Directory) list(ctx context.Context, q query) iter.Seq2[*person, error] {
 	return func(yield func(*person, error) bool) {
-		t, err := d.tree(ctx)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
+		t, known := d.trees.peek("")
+		n := 0
 		for e, err := range d.each(ctx, d.listings, q) {
 			if err != nil {
 				yield(nil, err)
@@ -232,13 +229,23 @@ func (d *Directory) list(ctx context.Context, q query) iter.Seq2[*person, error]
 			if p == nil {
 				continue
 			}
-			if err := d.addOwn(ctx, &p.User); err != nil {
+			p.key = d.memberKey(d.member(p))
+			if n++; n > few && !known {
+				t, err = d.tree(ctx)
+				known = true
+			}
+			switch {
+			case err != nil:
+			case known:
+				p.Groups, p.Disabled = t.above(p.key), p.Disabled || t.disabled[p.key]
+				err = d.addOwn(ctx, &p.User)
+			default:
+				_, err = d.complete(ctx, p)
+			}
+			if err != nil {
 				yield(nil, err)
 				return
 			}
-			p.key = d.memberKey(d.member(p))
-			p.Groups = t.above(p.key)
-			p.Disabled = p.Disabled || t.disabled[p.key]
 			if !yield(p, nil) {
 				return
 			}

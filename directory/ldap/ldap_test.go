@@ -43,16 +43,26 @@ func mustUser(t testing.TB, d *Directory, by, value string) *cloud.User {
 	return u
 }
 
+// list is all users, asked about one by one and looked up among all groups.
 func list(t testing.TB, d *Directory, search string) map[cloud.UserID]*cloud.User {
 	t.Helper()
-	all := map[cloud.UserID]*cloud.User{}
-	for u, err := range d.Users(t.Context(), search) {
-		if err != nil {
-			t.Fatalf("Users %q: %v", search, err)
+	var seen [2]map[cloud.UserID]*cloud.User
+	for i := range seen {
+		seen[i] = map[cloud.UserID]*cloud.User{}
+		for u, err := range d.Users(t.Context(), search) {
+			if err != nil {
+				t.Fatalf("Users %q: %v", search, err)
+			}
+			seen[i][u.ID] = u
 		}
-		all[u.ID] = u
+		if _, err := d.tree(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return all
+	if diff := cmp.Diff(seen[0], seen[1], cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("users %q one by one and among all: (-one by one +all)\n%s", search, diff)
+	}
+	return seen[0]
 }
 
 func members(t testing.TB, d *Directory, id string) []string {
