@@ -78,6 +78,34 @@ func TestPrivileges(t *testing.T) {
 	}
 }
 
+// The role of parts of the system is nobody's, and may little.
+func TestServiceRole(t *testing.T) {
+	if r, ok := RoleBy(RoleService); ok {
+		t.Errorf("got %v: it can be given", r)
+	}
+	u := &User{Role: RoleService}
+	for _, r := range Roles() {
+		for p := range r.Privileges() {
+			name := SystemPermission(p.Name + "." + p.Scope.String())
+			if got := u.May(name); got != (name == ListSpaces) {
+				t.Errorf("%s: %v", name, got)
+			}
+		}
+	}
+}
+
+func TestInPerson(t *testing.T) {
+	u := &User{ID: "a"}
+	for c, want := range map[Caller]bool{
+		{}: false, {User: u}: true, {User: u, Session: "s"}: true, {User: u, Proof: ByPassword}: true,
+		{User: u, Proof: ByAppToken}: false, {User: u, Proof: ByURL}: false, {User: u, Proof: ByMachine}: false, {Proof: BySession}: false,
+	} {
+		if got := c.InPerson(); got != want {
+			t.Errorf("%+v: %v, want %v", c, got, want)
+		}
+	}
+}
+
 // What users choose is theirs by a permission that some role has.
 func TestPreferences(t *testing.T) {
 	names := map[string]bool{}

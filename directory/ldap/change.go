@@ -377,7 +377,7 @@ func (d *Directory) writable(ctx context.Context, id cloud.GroupID) (g *cloud.Gr
 	case err != nil:
 	case !d.opts.Write:
 		err = readOnly()
-	case !within(dn, d.opts.GroupNewBase, "sub"):
+	case g.ReadOnly:
 		err = cloud.Refuse(cloud.NotSupported, "The group %q belongs to others: it cannot be changed here.", g.Name)
 	}
 	return g, dn, err

@@ -40,6 +40,7 @@ func (d *Directory) groupOf(e *lib.Entry) *cloud.Group {
 	g := &cloud.Group{
 		ID:   cloud.GroupID(d.groupID.text(e.GetEqualFoldRawAttributeValue(d.opts.GroupID))),
 		Name: named(e, d.opts.GroupName), Description: e.GetEqualFoldAttributeValue("description"),
+		ReadOnly: !d.opts.Write || !within(e.DN, d.opts.GroupNewBase, "sub"),
 	}
 	if !fits(string(g.ID)) || !fits(g.Name) {
 		d.nameless.Do(func() {

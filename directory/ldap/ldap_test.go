@@ -127,9 +127,9 @@ func TestReadOnly(t *testing.T) {
 		t.Errorf("members of some: got %v, want %v", got, want)
 	}
 	groups := 0
-	for _, err := range d.Groups(ctx, "") {
-		if err != nil {
-			t.Fatal(err)
+	for g, err := range d.Groups(ctx, "") {
+		if err != nil || !g.ReadOnly {
+			t.Fatalf("got %+v, %v, want a group that is only read", g, err)
 		}
 		groups++
 	}
@@ -474,6 +474,11 @@ func TestGroupsOfOthers(t *testing.T) {
 	d := open(t, opts)
 	ctx := t.Context()
 	ada, theirs, ours := cloud.UserID(uuid(1)), cloud.GroupID(uuid(10)), cloud.GroupID(uuid(11))
+	for id, want := range map[cloud.GroupID]bool{theirs: true, ours: false} {
+		if g, err := d.Group(ctx, "id", string(id)); err != nil || g.ReadOnly != want {
+			t.Errorf("group: got %+v, %v, want one that is read-only: %v", g, err, want)
+		}
+	}
 	wantKind(t, "Join", d.Join(ctx, theirs, ada), cloud.NotSupported)
 	wantKind(t, "Leave", d.Leave(ctx, theirs, ada), cloud.NotSupported)
 	wantKind(t, "RemoveGroup", d.RemoveGroup(ctx, theirs), cloud.NotSupported)
