@@ -9,6 +9,7 @@ import (
 	lib "github.com/go-ldap/ldap/v3"
 
 	"opencloud/cloud"
+	"opencloud/directory/ldap/client"
 	"opencloud/directory/names"
 )
 
@@ -17,11 +18,11 @@ func readOnly() error {
 }
 
 // change makes a request that alters the directory.
-func (d *Directory) change(ctx context.Context, request func(*link) error) error {
+func (d *Directory) change(ctx context.Context, request func(*lib.Conn) error) error {
 	if !d.opts.Write {
 		return readOnly()
 	}
-	return d.with(ctx, d.lookups, false, request)
+	return d.client.Change(ctx, request)
 }
 
 // altering runs do, which changes something, while nobody else does, and
@@ -156,7 +157,7 @@ func (d *Directory) addUser(ctx context.Context, u cloud.User, password string) 
 	if u.Disabled && o.Disabling == "none" {
 		return nil, noDisabling()
 	}
-	if err := d.change(ctx, func(l *link) error { return l.Add(add) }); err != nil {
+	if err := d.change(ctx, func(l *lib.Conn) error { return l.Add(add) }); err != nil {
 		if cloud.KindOf(err) == cloud.Exist {
 			return nil, cloud.Refuse(cloud.Exist, "The user name %q is already taken.", u.Name)
 		}
@@ -165,7 +166,7 @@ func (d *Directory) addUser(ctx context.Context, u cloud.User, password string) 
 	got, err := d.finish(ctx, &u, password)
 	if err != nil { // nobody should find half a user
 		ctx = context.WithoutCancel(ctx)
-		if err2 := d.change(ctx, func(l *link) error { return l.Del(lib.NewDelRequest(add.DN, nil)) }); err2 != nil {
+		if err2 := d.change(ctx, func(l *lib.Conn) error { return l.Del(lib.NewDelRequest(add.DN, nil)) }); err2 != nil {
 			d.log.Error("a user who could not be made whole cannot be removed from the directory", "dn", add.DN, "error", err2)
 		}
 	}
@@ -255,7 +256,7 @@ func (d *Directory) changeEntry(ctx context.Context, old *person, u *cloud.User,
 		}
 	}
 	if len(m.Changes) > 0 {
-		if err := d.change(ctx, func(l *link) error { return l.Modify(m) }); err != nil {
+		if err := d.change(ctx, func(l *lib.Conn) error { return l.Modify(m) }); err != nil {
 			return err
 		}
 	}
@@ -272,7 +273,7 @@ func (d *Directory) changeEntry(ctx context.Context, old *person, u *cloud.User,
 }
 
 func (d *Directory) setPassword(ctx context.Context, dn, password string) error {
-	return d.change(ctx, func(l *link) error {
+	return d.change(ctx, func(l *lib.Conn) error {
 		_, err := l.PasswordModify(lib.NewPasswordModifyRequest(dn, "", password))
 		return err
 	})
@@ -284,7 +285,7 @@ func (d *Directory) rename(ctx context.Context, dn *string, attr, name string) e
 	if err != nil {
 		return err
 	}
-	if err := d.change(ctx, func(l *link) error { return l.ModifyDN(lib.NewModifyDNRequest(*dn, part, true, "")) }); err != nil {
+	if err := d.change(ctx, func(l *lib.Conn) error { return l.ModifyDN(lib.NewModifyDNRequest(*dn, part, true, "")) }); err != nil {
 		if cloud.KindOf(err) == cloud.Exist {
 			return cloud.Refuse(cloud.Exist, "The name %q is already taken.", name)
 		}
@@ -302,9 +303,9 @@ func (d *Directory) rename(ctx context.Context, dn *string, attr, name string) e
 // empty one in the place of one who goes.
 func (d *Directory) references(ctx context.Context, was, is string) error {
 	attr := d.opts.GroupMember
-	q := query{d.opts.GroupBase, "sub", and(equal("objectClass", d.opts.GroupClass), equal(attr, was)), []string{"1.1"}}
+	q := client.Query{Base: d.opts.GroupBase, Scope: "sub", Filter: and(equal("objectClass", d.opts.GroupClass), equal(attr, was)), Attrs: []string{"1.1"}}
 	var groups []string
-	for e, err := range d.each(ctx, d.listings, q) {
+	for e, err := range d.client.List(ctx, q) {
 		if err != nil {
 			return err
 		}
@@ -321,9 +322,9 @@ func (d *Directory) references(ctx context.Context, was, is string) error {
 			m := lib.NewModifyRequest(dn, nil)
 			m.Delete(attr, []string{was})
 			m.Add(attr, []string{is})
-			err = d.change(ctx, func(l *link) error { return l.Modify(m) })
+			err = d.change(ctx, func(l *lib.Conn) error { return l.Modify(m) })
 		}
-		if err != nil && !code(err, lib.LDAPResultNoSuchAttribute, lib.LDAPResultNoSuchObject) {
+		if err != nil && !client.Code(err, lib.LDAPResultNoSuchAttribute, lib.LDAPResultNoSuchObject) {
 			return err
 		}
 	}
@@ -335,10 +336,10 @@ func (d *Directory) references(ctx context.Context, was, is string) error {
 func (d *Directory) leave(ctx context.Context, group, member string) error {
 	m := lib.NewModifyRequest(group, nil)
 	m.Delete(d.opts.GroupMember, []string{member})
-	err := d.change(ctx, func(l *link) error { return l.Modify(m) })
-	if code(err, lib.LDAPResultObjectClassViolation) && !d.unix() {
+	err := d.change(ctx, func(l *lib.Conn) error { return l.Modify(m) })
+	if client.Code(err, lib.LDAPResultObjectClassViolation) && !d.unix() {
 		m.Add(d.opts.GroupMember, []string{""})
-		err = d.change(ctx, func(l *link) error { return l.Modify(m) })
+		err = d.change(ctx, func(l *lib.Conn) error { return l.Modify(m) })
 	}
 	return err
 }
@@ -367,7 +368,7 @@ func (d *Directory) removeEntry(ctx context.Context, dn, member string) error {
 			return err
 		}
 	}
-	return d.change(ctx, func(l *link) error { return l.Del(lib.NewDelRequest(dn, nil)) })
+	return d.change(ctx, func(l *lib.Conn) error { return l.Del(lib.NewDelRequest(dn, nil)) })
 }
 
 // writable finds a group that may be changed.
@@ -443,7 +444,7 @@ func (d *Directory) addGroup(ctx context.Context, g *cloud.Group) error {
 	if !d.unix() {
 		add.Attribute(o.GroupMember, []string{""}) // see leave
 	}
-	return d.change(ctx, func(l *link) error { return l.Add(add) })
+	return d.change(ctx, func(l *lib.Conn) error { return l.Add(add) })
 }
 
 func (d *Directory) changeGroup(ctx context.Context, old *cloud.Group, dn string, g *cloud.Group) error {
@@ -461,7 +462,7 @@ func (d *Directory) changeGroup(ctx context.Context, old *cloud.Group, dn string
 	if len(m.Changes) == 0 {
 		return nil
 	}
-	return d.change(ctx, func(l *link) error { return l.Modify(m) })
+	return d.change(ctx, func(l *lib.Conn) error { return l.Modify(m) })
 }
 
 // RemoveGroup removes the entry.
@@ -472,7 +473,7 @@ func (d *Directory) RemoveGroup(ctx context.Context, id cloud.GroupID) error {
 			return err
 		}
 		if d.unix() {
-			return d.change(ctx, func(l *link) error { return l.Del(lib.NewDelRequest(dn, nil)) })
+			return d.change(ctx, func(l *lib.Conn) error { return l.Del(lib.NewDelRequest(dn, nil)) })
 		}
 		return d.removeEntry(ctx, dn, dn)
 	}))
@@ -483,8 +484,8 @@ func (d *Directory) Join(ctx context.Context, id cloud.GroupID, who cloud.UserID
 	return cloud.E("ldap.Join", cloud.Ref{}, d.membership(ctx, id, who, func(group, member string) error {
 		m := lib.NewModifyRequest(group, nil)
 		m.Add(d.opts.GroupMember, []string{member})
-		err := d.change(ctx, func(l *link) error { return l.Modify(m) })
-		if code(err, lib.LDAPResultAttributeOrValueExists) {
+		err := d.change(ctx, func(l *lib.Conn) error { return l.Modify(m) })
+		if client.Code(err, lib.LDAPResultAttributeOrValueExists) {
 			return nil
 		}
 		return err
@@ -496,7 +497,7 @@ func (d *Directory) Join(ctx context.Context, id cloud.GroupID, who cloud.UserID
 func (d *Directory) Leave(ctx context.Context, id cloud.GroupID, who cloud.UserID) error {
 	return cloud.E("ldap.Leave", cloud.Ref{}, d.membership(ctx, id, who, func(group, member string) error {
 		err := d.leave(ctx, group, member)
-		if code(err, lib.LDAPResultNoSuchAttribute) {
+		if client.Code(err, lib.LDAPResultNoSuchAttribute) {
 			return cloud.Refuse(cloud.NotExist, "This user is not in the group.")
 		}
 		return err

@@ -8,6 +8,7 @@ import (
 	lib "github.com/go-ldap/ldap/v3"
 
 	"opencloud/cloud"
+	"opencloud/directory/ldap/client"
 )
 
 // accountDisable is the flag of userAccountControl (MS-ADTS, section 2.2.16).
@@ -42,7 +43,7 @@ func enabledValue(attr string, disable bool, control int) string {
 
 // ofDisabled is the group of the disabled, if the filter holds for it.
 func (d *Directory) ofDisabled(ctx context.Context, filter, attr string) (*lib.Entry, error) {
-	e, err := d.one(ctx, query{d.opts.DisabledGroup, "base", filter, []string{attr}})
+	e, err := d.client.One(ctx, client.Query{Base: d.opts.DisabledGroup, Scope: "base", Filter: filter, Attrs: []string{attr}})
 	if cloud.KindOf(err) == cloud.NotExist {
 		d.groupless.Do(func() {
 			d.log.Warn("the directory does not have the group of the disabled users: nobody counts as disabled", "dn", d.opts.DisabledGroup)
@@ -59,7 +60,7 @@ func (d *Directory) setDisabled(ctx context.Context, p *person, disable bool) er
 	}
 	m := lib.NewModifyRequest(d.opts.DisabledGroup, nil)
 	m.Add(d.opts.GroupMember, []string{d.member(p)})
-	err := d.change(ctx, func(l *link) error { return l.Modify(m) })
+	err := d.change(ctx, func(l *lib.Conn) error { return l.Modify(m) })
 	if cloud.KindOf(err) == cloud.NotExist {
 		return &cloud.Error{Kind: cloud.NotSupported, Say: "The directory of users does not have the group of the disabled users.", Err: err}
 	}

@@ -10,6 +10,7 @@ import (
 	lib "github.com/go-ldap/ldap/v3"
 
 	"opencloud/cloud"
+	"opencloud/directory/ldap/client"
 	"opencloud/directory/names"
 )
 
@@ -85,7 +86,7 @@ func (d *Directory) group(ctx context.Context, by, value string) (g *cloud.Group
 			filter = octets(d.opts.GroupID, raw)
 		}
 	}
-	e, err := d.one(ctx, d.groupQuery(filter))
+	e, err := d.client.One(ctx, d.groupQuery(filter))
 	if err != nil {
 		return nil, "", err
 	}
@@ -109,7 +110,7 @@ func (d *Directory) Groups(ctx context.Context, search string) iter.Seq2[*cloud.
 			}
 			filter = part(d.opts.GroupName, search, d.opts.Substring)
 		}
-		for e, err := range d.each(ctx, d.listings, d.groupQuery(filter)) {
+		for e, err := range d.client.List(ctx, d.groupQuery(filter)) {
 			if err != nil {
 				yield(nil, cloud.E("ldap.Groups", cloud.Ref{}, err))
 				return
@@ -139,7 +140,7 @@ func (d *Directory) groupsOf(ctx context.Context, p *person) ([]cloud.GroupID, e
 	seen := map[string]bool{}
 	for depth := 0; filter != "" && depth <= maxDepth; depth++ {
 		var in []string
-		for e, err := range d.each(ctx, d.lookups, d.groupQuery(filter)) {
+		for e, err := range d.client.Find(ctx, d.groupQuery(filter)) {
 			if err != nil {
 				return nil, err
 			}
@@ -167,18 +168,13 @@ func (d *Directory) isActive(ctx context.Context) (bool, error) {
 	if known := d.active.Load(); known != nil {
 		return *known, nil
 	}
-	active := false
-	err := d.with(ctx, d.lookups, true, func(l *link) error {
-		res, err := l.Search(d.request(query{"", "base", "(objectClass=*)", []string{"supportedCapabilities"}}, 1))
-		if err == nil && len(res.Entries) > 0 {
-			active = slices.Contains(res.Entries[0].GetEqualFoldAttributeValues("supportedCapabilities"), "1.2.840.113556.1.4.800")
-		}
-		return err
-	})
-	if network(err) {
+	e, err := d.client.One(ctx, client.Query{Scope: "base", Filter: "(objectClass=*)", Attrs: []string{"supportedCapabilities"}})
+	if cloud.KindOf(err) == cloud.Unavailable || ctx.Err() != nil {
 		return false, err
 	}
-	d.active.Store(&active) // a server that does not say is none
+	// A server that does not say is none.
+	active := e != nil && slices.Contains(e.GetEqualFoldAttributeValues("supportedCapabilities"), "1.2.840.113556.1.4.800")
+	d.active.Store(&active)
 	return active, nil
 }
 
@@ -201,7 +197,7 @@ func (d *Directory) loadTree(ctx context.Context) (*tree, error) {
 		ids: map[string]cloud.GroupID{}, in: map[string][]string{}, members: map[string][]string{}, disabled: map[string]bool{},
 		nested: d.opts.Nested && !d.unix(),
 	}
-	for e, err := range d.each(ctx, d.listings, d.groupQuery("", d.opts.GroupMember)) {
+	for e, err := range d.client.List(ctx, d.groupQuery("", d.opts.GroupMember)) {
 		if err != nil {
 			return nil, err
 		}
@@ -250,7 +246,7 @@ func (d *Directory) membersIn(ctx context.Context, e *lib.Entry) ([]string, erro
 			return all, nil
 		}
 		var err error
-		if e, err = d.one(ctx, query{e.DN, "base", "(objectClass=*)", []string{next}}); err != nil || e == nil {
+		if e, err = d.client.One(ctx, client.Query{Base: e.DN, Scope: "base", Filter: "(objectClass=*)", Attrs: []string{next}}); err != nil || e == nil {
 			return nil, err
 		}
 	}
@@ -348,7 +344,7 @@ func (d *Directory) membersOf(ctx context.Context, id cloud.GroupID) iter.Seq2[*
 			return
 		}
 		members := t.below(key(dn), d.memberKey)
-		queries := []query{d.userQuery("")}
+		queries := []client.Query{d.userQuery("")}
 		if len(members) <= few {
 			queries = nil
 			for _, m := range members {
@@ -356,8 +352,8 @@ func (d *Directory) membersOf(ctx context.Context, id cloud.GroupID) iter.Seq2[*
 				switch {
 				case d.unix():
 					q = d.userQuery(equal(d.opts.UserName, m))
-				case within(m, q.base, q.scope):
-					q.base, q.scope = m, "base"
+				case within(m, q.Base, q.Scope):
+					q.Base, q.Scope = m, "base"
 				default:
 					continue
 				}
@@ -367,7 +363,7 @@ func (d *Directory) membersOf(ctx context.Context, id cloud.GroupID) iter.Seq2[*
 		for _, q := range queries {
 			for u, err := range d.list(ctx, q) {
 				switch {
-				case q.scope == "base" && cloud.KindOf(err) == cloud.NotExist:
+				case q.Scope == "base" && cloud.KindOf(err) == cloud.NotExist:
 				case err != nil:
 					yield(nil, err)
 					return

@@ -84,7 +84,7 @@ func places(t *testing.T, d *Directory, n int) (users, groups string) {
 	make := func(name, below string) string {
 		add := lib.NewAddRequest(rdn("ou", name)+","+below, nil)
 		add.Attribute("objectClass", []string{"organizationalUnit"})
-		if err := d.change(t.Context(), func(l *link) error { return l.Add(add) }); err != nil {
+		if err := d.change(t.Context(), func(l *lib.Conn) error { return l.Add(add) }); err != nil {
 			t.Fatal(err)
 		}
 		return add.DN

@@ -19,6 +19,7 @@ import (
 	lib "github.com/go-ldap/ldap/v3"
 
 	"opencloud/cloud"
+	"opencloud/directory/ldap/client"
 	"opencloud/directory/profile"
 	"opencloud/directory/recall"
 )
@@ -27,12 +28,9 @@ import (
 type Directory struct {
 	opts            Options
 	log             *slog.Logger
-	servers         []server
+	client          *client.Client
 	userID, groupID identifier
-
-	health                    *health
-	lookups, listings, checks *pool
-	active                    atomic.Pointer[bool] // it is an Active Directory; nil: not asked yet
+	active          atomic.Pointer[bool] // it is an Active Directory; nil: not asked yet
 
 	own    *profile.Profiles
 	users  *cache[*cloud.User]  // by id
@@ -40,10 +38,10 @@ type Directory struct {
 	trees  *cache[*tree]        // the one, by ""
 	seen   *recall.Memory[cloud.UserID]
 
-	writing                        sync.Mutex    // one change at a time: names are looked for before they are taken
-	changes                        atomic.Uint64 // how many there were
-	usual                          atomic.Int64  // how long checking a right password takes, in nanoseconds
-	nameless, ambiguous, groupless sync.Once     // told of once
+	writing             sync.Mutex    // one change at a time: names are looked for before they are taken
+	changes             atomic.Uint64 // how many there were
+	usual               atomic.Int64  // how long checking a right password takes, in nanoseconds
+	nameless, groupless sync.Once     // told of once
 }
 
 // Open does not wait for the directory: as long as it does not answer, all is
@@ -52,7 +50,11 @@ func Open(path string, opts Options) (*Directory, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
 	}
-	servers, err := opts.servers()
+	opts.Log = cmp.Or(opts.Log, slog.Default())
+	c, err := client.New(client.Options{
+		URI: opts.URI, CACert: opts.CACert, Insecure: opts.Insecure, StartTLS: opts.StartTLS, BindDN: opts.BindDN, BindPassword: opts.BindPassword,
+		Timeout: opts.Timeout, Retry: opts.Retry, Connections: opts.Connections, Page: opts.Page, Log: opts.Log,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -60,32 +62,20 @@ func Open(path string, opts Options) (*Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Directory{
-		opts: opts, log: cmp.Or(opts.Log, slog.Default()), servers: servers, own: own,
+	return &Directory{
+		opts: opts, log: opts.Log, client: c, own: own,
 		userID:  identifier{opts.UserID, opts.UserIDOctets},
 		groupID: identifier{opts.GroupID, opts.GroupIDOctets},
 		users:   newCache[*cloud.User](opts.CacheTTL),
 		groups:  newCache[*cloud.Group](opts.CacheTTL),
 		trees:   newCache[*tree](opts.CacheTTL),
 		seen:    recall.New[cloud.UserID](opts.Remember),
-	}
-	d.health = &health{log: d.log, timeout: opts.Timeout, every: time.Second}
-	d.lookups = newPool(opts.Connections, d.health, d.dial)
-	d.listings = newPool(opts.Connections, d.health, d.dial)
-	d.checks = newPool(opts.Connections, d.health, d.dial)
-	for _, s := range servers {
-		if s.clear() {
-			d.log.Warn("passwords travel to the directory of users unencrypted; use ldaps or OC_LDAP_STARTTLS", "uri", s.uri)
-		}
-	}
-	return d, nil
+	}, nil
 }
 
 // Close lets go of the connections.
 func (d *Directory) Close() error {
-	for _, p := range []*pool{d.lookups, d.listings, d.checks} {
-		p.drop()
-	}
+	d.client.Close()
 	return d.own.Close()
 }
 
@@ -148,7 +138,7 @@ func (d *Directory) person(ctx context.Context, by, value string) (*person, erro
 	if !fits(value) {
 		return nil, noUser()
 	}
-	e, err := d.one(ctx, d.userQuery(filter))
+	e, err := d.client.One(ctx, d.userQuery(filter))
 	if err != nil {
 		return nil, err
 	}
@@ -216,11 +206,11 @@ func (d *Directory) Users(ctx context.Context, search string) iter.Seq2[*cloud.U
 }
 
 // list yields the users that a search finds, complete.
-func (d *Directory) list(ctx context.Context, q query) iter.Seq2[*person, error] {
+func (d *Directory) list(ctx context.Context, q client.Query) iter.Seq2[*person, error] {
 	return func(yield func(*person, error) bool) {
 		t, known := d.trees.peek("")
 		n := 0
-		for e, err := range d.each(ctx, d.listings, q) {
+		for e, err := range d.client.List(ctx, q) {
 			if err != nil {
 				yield(nil, err)
 				return

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"opencloud/cloud"
+	"opencloud/directory/ldap/client"
 	"opencloud/directory/ldap/slapd"
 )
 
@@ -390,7 +391,7 @@ func TestDisabling(t *testing.T) {
 				}
 				is(change.name, change.to)
 			}
-			e, err := d.one(ctx, query{dn("on"), "base", "(objectClass=*)", []string{opts.UserEnabled}})
+			e, err := d.client.One(ctx, client.Query{Base: dn("on"), Scope: "base", Filter: "(objectClass=*)", Attrs: []string{opts.UserEnabled}})
 			if err != nil || e.GetEqualFoldAttributeValue(opts.UserEnabled) != c.after {
 				t.Errorf("the attribute in the end: got %+v, %v, want %q", e, err, c.after)
 			}
@@ -549,7 +550,7 @@ func TestChangedElsewhere(t *testing.T) {
 	}
 	m := lib.NewModifyRequest(dn("ada"), nil)
 	m.Replace("openCloudUserEnabled", []string{"FALSE"})
-	if err := d.change(ctx, func(l *link) error { return l.Modify(m) }); err != nil {
+	if err := d.change(ctx, func(l *lib.Conn) error { return l.Modify(m) }); err != nil {
 		t.Fatal(err)
 	}
 	if !mustUser(t, d, "id", uuid(1)).Disabled {

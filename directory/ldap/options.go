@@ -1,13 +1,8 @@
 package ldap
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"log/slog"
-	"net"
-	"net/url"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -67,6 +62,7 @@ type Options struct {
 	Timeout     time.Duration `yaml:"timeout" env:"OC_LDAP_TIMEOUT" default:"5s" doc:"How long the directory has for an answer."`
 	CacheTTL    time.Duration `yaml:"cache_ttl" env:"OC_LDAP_CACHE_TTL" default:"5s" doc:"How long what was read is believed: so long a user who is disabled in the directory can go on; 0 is not at all."`
 	Remember    time.Duration `yaml:"password_remember" env:"OC_LDAP_PASSWORD_REMEMBER" default:"1m" doc:"How long a password that was right is accepted again without asking the directory for it; 0 is never."`
+	Retry       time.Duration `yaml:"retry" env:"OC_LDAP_RETRY" default:"1s" doc:"How long nobody asks a directory that did not answer."`
 	Connections int           `yaml:"connections" env:"OC_LDAP_CONNECTIONS" default:"8" doc:"Connections to the directory for each of three purposes: to look up, to list, to check passwords."`
 	Page        int           `yaml:"page_size" env:"OC_LDAP_PAGE_SIZE" default:"500" doc:"Entries that are asked for at once in listings (RFC 2696)."`
 
@@ -99,7 +95,7 @@ func (o *Options) check() error {
 		return cloud.Refuse(cloud.Invalid, "OC_LDAP_BIND_DN needs OC_LDAP_BIND_PASSWORD: without a password a directory lets anybody in as nobody.")
 	}
 	for name, scope := range map[string]string{"OC_LDAP_USER_SCOPE": o.UserScope, "OC_LDAP_GROUP_SCOPE": o.GroupScope} {
-		if _, ok := scopes[scope]; !ok {
+		if !slices.Contains([]string{"base", "one", "sub"}, scope) {
 			return cloud.Refuse(cloud.Invalid, "%s is not one of base, one and sub.", name)
 		}
 	}
@@ -135,60 +131,6 @@ func (o *Options) check() error {
 		return cloud.Refuse(cloud.Invalid, "Of the directory, the timeout must be more than 0, the connections 1 to 1000 and the page size 1 to 100000.")
 	}
 	return nil
-}
-
-// A server is an address of the directory.
-type server struct {
-	uri           string
-	network, addr string
-	tls           *tls.Config // nil: in the clear
-	start         bool        // TLS comes after StartTLS
-}
-
-// servers reads the addresses, and the certificate authority.
-func (o *Options) servers() ([]server, error) {
-	var roots *x509.CertPool
-	if o.CACert != "" {
-		pem, err := os.ReadFile(o.CACert)
-		if err != nil {
-			return nil, cloud.Refuse(cloud.Invalid, "OC_LDAP_CACERT cannot be read: %v.", err)
-		}
-		if roots = x509.NewCertPool(); !roots.AppendCertsFromPEM(pem) {
-			return nil, cloud.Refuse(cloud.Invalid, "OC_LDAP_CACERT: there is no certificate in %s.", o.CACert)
-		}
-	}
-	var all []server
-	for _, uri := range o.URI {
-		if path, ok := strings.CutPrefix(uri, "ldapi://"); ok {
-			path, err := url.PathUnescape(path)
-			if err != nil || path == "" {
-				return nil, cloud.Refuse(cloud.Invalid, "OC_LDAP_URI: %q is no address of a socket.", uri)
-			}
-			all = append(all, server{uri: uri, network: "unix", addr: path})
-			continue
-		}
-		u, err := url.Parse(uri)
-		if err != nil || u.Hostname() == "" || u.Scheme != "ldap" && u.Scheme != "ldaps" {
-			return nil, cloud.Refuse(cloud.Invalid, "OC_LDAP_URI: %q is no address such as ldaps://directory.example.org.", uri)
-		}
-		port := u.Port()
-		if port == "" {
-			port = map[string]string{"ldap": lib.DefaultLdapPort, "ldaps": lib.DefaultLdapsPort}[u.Scheme]
-		}
-		s := server{uri: uri, network: "tcp", addr: net.JoinHostPort(u.Hostname(), port), start: u.Scheme == "ldap"}
-		if u.Scheme == "ldaps" || o.StartTLS {
-			s.tls = &tls.Config{ServerName: u.Hostname(), RootCAs: roots, InsecureSkipVerify: o.Insecure, MinVersion: tls.VersionTLS12}
-		}
-		all = append(all, s)
-	}
-	return all, nil
-}
-
-// clear tells whether passwords travel over a network unencrypted.
-func (s *server) clear() bool {
-	host, _, _ := net.SplitHostPort(s.addr)
-	ip := net.ParseIP(host)
-	return s.tls == nil && s.network == "tcp" && host != "localhost" && (ip == nil || !ip.IsLoopback())
 }
 
 // An identifier is the attribute of ids.

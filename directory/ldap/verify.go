@@ -2,7 +2,6 @@ package ldap
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	lib "github.com/go-ldap/ldap/v3"
@@ -55,7 +54,7 @@ func (d *Directory) verify(ctx context.Context, name, password string) (*cloud.U
 	default:
 		return nil, err
 	}
-	right, err := d.bind(ctx, dn, password)
+	right, err := d.client.Check(ctx, dn, password)
 	if err != nil {
 		return nil, err
 	}
@@ -90,25 +89,6 @@ func (d *Directory) took(t time.Duration) {
 	d.usual.Store(int64(t))
 }
 
-// bind tells whether the password is that of a DN.
-func (d *Directory) bind(ctx context.Context, dn, password string) (right bool, err error) {
-	err = d.with(ctx, d.checks, true, func(l *link) error {
-		err := l.Bind(dn, password)
-		var e *lib.Error
-		if errors.As(err, &e) {
-			switch e.ResultCode {
-			// Servers have many ways to say no: locked, expired, not from here.
-			case lib.LDAPResultInvalidCredentials, lib.LDAPResultInappropriateAuthentication, lib.LDAPResultUnwillingToPerform,
-				lib.LDAPResultConstraintViolation, lib.LDAPResultInsufficientAccessRights, lib.LDAPResultNoSuchObject, lib.LDAPResultInvalidDNSyntax:
-				return nil
-			}
-		}
-		right = err == nil
-		return err
-	})
-	return right, err
-}
-
 // Recall is Verify for a password that was right a moment ago: it answers at
 // once, with nil when it cannot tell.
 func (d *Directory) Recall(name, password string) *cloud.User {
@@ -132,7 +112,7 @@ func (d *Directory) noteSignIn(ctx context.Context, p *person) {
 	}
 	m := lib.NewModifyRequest(p.dn, nil)
 	m.Replace(d.opts.UserLastSignIn, []string{now.Format(layout)})
-	if err := d.change(ctx, func(l *link) error { return l.Modify(m) }); err != nil {
+	if err := d.change(ctx, func(l *lib.Conn) error { return l.Modify(m) }); err != nil {
 		d.log.Warn("the time of a sign-in cannot be noted in the directory", "dn", p.dn, "error", err)
 	}
 }

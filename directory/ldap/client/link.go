@@ -1,14 +1,10 @@
-package ldap
+package client
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
-	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	lib "github.com/go-ldap/ldap/v3"
@@ -85,7 +81,7 @@ func (p *pool) find(ctx context.Context) (l *link, used bool, err error) {
 		if !l.IsClosing() && time.Since(l.used) < idle {
 			return l, true, nil
 		}
-		l.Close()
+		l.cut()
 	}
 	l, err = p.dial(ctx)
 	return l, false, err
@@ -117,116 +113,15 @@ func (p *pool) give(l *link, good bool) {
 // drop closes what is not in use.
 func (p *pool) drop() {
 	for l := p.pop(); l != nil; l = p.pop() {
-		l.Close()
+		l.cut()
 	}
-}
-
-// health knows whether the directory answers. When it does not, requests fail
-// at once, but for one now and then that tries again.
-type health struct {
-	log     *slog.Logger
-	timeout time.Duration // of a request
-	every   time.Duration // how long nobody tries after one who failed
-
-	down  atomic.Bool
-	mu    sync.Mutex
-	again time.Time // when the next may try
-}
-
-var errDown = &cloud.Error{Kind: cloud.Unavailable, Say: "The directory of users does not answer. Try again later."}
-
-func (h *health) allow() error {
-	if !h.down.Load() {
-		return nil
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if now := time.Now(); now.After(h.again) {
-		h.again = now.Add(h.timeout + h.every) // this one will know sooner
-		return nil
-	}
-	return errDown
-}
-
-// failed returns what to tell those who asked.
-func (h *health) failed(err error) error {
-	h.mu.Lock()
-	h.again = time.Now().Add(h.every)
-	h.mu.Unlock()
-	if h.down.CompareAndSwap(false, true) {
-		h.log.Error("the directory of users does not answer; it is tried again every now and then", "every", h.every.String(), "error", err)
-	}
-	return &cloud.Error{Kind: cloud.Unavailable, Say: errDown.Say, Err: err}
-}
-
-// undecided lets the next one try: this one did not come to the end.
-func (h *health) undecided() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.again = time.Time{}
-}
-
-func (h *health) answered() {
-	if h.down.Load() && h.down.CompareAndSwap(true, false) {
-		h.log.Info("the directory of users answers again")
-	}
-}
-
-// dial opens a connection to the first server that answers, and signs in.
-func (d *Directory) dial(ctx context.Context) (*link, error) {
-	var errs []error
-	for _, s := range d.servers {
-		// One that is silent must not take the time of the others.
-		ctx, cancel := context.WithTimeout(ctx, d.opts.Timeout/time.Duration(len(d.servers)))
-		l, err := s.connect(ctx)
-		if err == nil && d.opts.BindDN != "" {
-			if err = l.ask(ctx, func() error { return l.Bind(d.opts.BindDN, d.opts.BindPassword) }); err != nil {
-				l.cut()
-				err = fmt.Errorf("signing in as OC_LDAP_BIND_DN: %w", err)
-			}
-		}
-		cancel()
-		if err == nil {
-			return l, nil
-		}
-		errs = append(errs, fmt.Errorf("%s: %w", s.uri, err))
-	}
-	if gone(ctx) {
-		d.health.undecided()
-		return nil, ctx.Err()
-	}
-	return nil, d.health.failed(errors.Join(errs...))
-}
-
-func (s *server) connect(ctx context.Context) (*link, error) {
-	raw, err := new(net.Dialer).DialContext(ctx, s.network, s.addr)
-	if err != nil {
-		return nil, err
-	}
-	if s.tls != nil && !s.start {
-		secure := tls.Client(raw, s.tls)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			raw.Close()
-			return nil, err
-		}
-		raw = secure
-	}
-	l := &link{Conn: lib.NewConn(raw, s.tls != nil && !s.start), raw: raw}
-	l.Start()
-	if s.tls != nil && s.start {
-		if err := l.ask(ctx, func() error { return l.StartTLS(s.tls) }); err != nil {
-			l.cut()
-			return nil, err
-		}
-	}
-	return l, nil
 }
 
 // with lends a connection of the pool to request, which is called again when
 // the connection turns out to be a dead one and again is true: then what is
 // asked for must be harmless to ask for twice.
-func (d *Directory) with(ctx context.Context, p *pool, again bool, request func(*link) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, d.opts.Timeout, errSlow)
+func (c *Client) with(ctx context.Context, p *pool, again bool, request func(*link) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.opts.Timeout, errSlow)
 	defer cancel()
 	l, used, err := p.take(ctx)
 	if err != nil {
@@ -241,7 +136,7 @@ func (d *Directory) with(ctx context.Context, p *pool, again bool, request func(
 		}
 		// It was a dead one, and others may be, too.
 		p.drop()
-		fresh, err := d.dial(ctx)
+		fresh, err := c.dial(ctx)
 		if err != nil {
 			return err
 		}
@@ -249,7 +144,7 @@ func (d *Directory) with(ctx context.Context, p *pool, again bool, request func(
 		l, used = fresh, false
 	}
 	good = !network(err)
-	return d.fault(ctx, err)
+	return c.fault(ctx, err)
 }
 
 var errSlow = errors.New("no answer in time")
@@ -266,24 +161,24 @@ func network(err error) bool {
 // fault gives an error of a request its kind, and keeps the books on whether
 // the directory answers. ctx is that of the request, with the directory's own
 // time limit.
-func (d *Directory) fault(ctx context.Context, err error) error {
+func (c *Client) fault(ctx context.Context, err error) error {
 	var e *lib.Error
 	var kind cloud.Kind
 	var say string
 	switch {
 	case err == nil:
-		d.health.answered()
+		c.health.answered()
 		return nil
 	case gone(ctx):
-		d.health.undecided()
+		c.health.undecided()
 		return ctx.Err()
 	case network(err):
 		if ctx.Err() != nil {
 			err = errors.Join(errSlow, err)
 		}
-		return d.health.failed(err)
+		return c.health.failed(err)
 	}
-	d.health.answered()
+	c.health.answered()
 	errors.As(err, &e)
 	switch e.ResultCode {
 	case lib.LDAPResultNoSuchObject:
@@ -307,5 +202,5 @@ func (d *Directory) fault(ctx context.Context, err error) error {
 	return &cloud.Error{Kind: kind, Say: say, Err: err}
 }
 
-// code tells whether the directory answered with a result code.
-func code(err error, codes ...uint16) bool { return lib.IsErrorAnyOf(err, codes...) }
+// Code tells whether the directory answered with one of the result codes.
+func Code(err error, codes ...uint16) bool { return lib.IsErrorAnyOf(err, codes...) }

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"log/slog"
 	"math/big"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,9 +63,8 @@ func TestDown(t *testing.T) {
 	var log bytes.Buffer
 	s := slapd.Start(t, slapd.Config{LDIF: personLDIF(1, "ada") + groupLDIF(2, "crew", dn("ada"))})
 	opts := defaults(s)
-	opts.CacheTTL, opts.Remember, opts.Log = 0, 0, slog.New(slog.NewTextHandler(&log, nil))
+	opts.CacheTTL, opts.Remember, opts.Retry, opts.Log = 0, 0, 0, slog.New(slog.NewTextHandler(&log, nil))
 	d := open(t, opts)
-	d.health.every = 0 // try again each time
 	ctx := t.Context()
 	for range 3 {
 		for what, ask := range everything(ctx, d) {
@@ -96,9 +97,8 @@ func TestDown(t *testing.T) {
 func TestDownInTheMiddle(t *testing.T) {
 	s := slapd.Start(t, slapd.Config{LDIF: personLDIF(1, "ada") + groupLDIF(2, "crew", dn("ada"))})
 	opts := defaults(s)
-	opts.CacheTTL, opts.Remember = 0, 0
+	opts.CacheTTL, opts.Remember, opts.Retry = 0, 0, 0
 	d := open(t, opts)
-	d.health.every = 0
 	var wg sync.WaitGroup
 	done := make(chan struct{})
 	for range 8 {
@@ -138,52 +138,54 @@ func TestSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
+	var connected atomic.Int32
 	go func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
+			connected.Add(1)
 			defer c.Close()
 		}
 	}()
 	real := slapd.Start(t, slapd.Config{LDIF: personLDIF(1, "ada")})
 	silent := "ldap://" + l.Addr().String()
-	for name, uris := range map[string][]string{"bind": {silent}, "TLS": {"ldaps://" + l.Addr().String()}} {
+	for name, uri := range map[string]string{"bind": silent, "TLS": "ldaps://" + l.Addr().String()} {
 		t.Run(name, func(t *testing.T) {
 			opts := defaults(real)
-			opts.URI, opts.Timeout = uris, 50*time.Millisecond
+			opts.URI, opts.Timeout, opts.Retry = []string{uri}, 50*time.Millisecond, 0
 			d := open(t, opts)
 			for what, ask := range everything(t.Context(), d) {
-				d.health.every = 0
 				start := time.Now()
 				wantKind(t, what, ask(), cloud.Unavailable)
 				if took := time.Since(start); took > 10*time.Second {
 					t.Errorf("%s took %v", what, took)
 				}
 			}
-			// Now that it is known, nobody waits.
-			d.health.every = time.Hour
+			// When it is known, nobody waits.
+			opts.Retry = time.Hour
+			d = open(t, opts)
 			wantKind(t, "the one who finds out", everything(t.Context(), d)["User"](), cloud.Unavailable)
-			opened := newPool(1, d.health, func(context.Context) (*link, error) {
-				t.Error("somebody tried again")
-				return nil, cloud.Other
-			})
-			_, _, err := opened.take(t.Context())
-			wantKind(t, "the next one", err, cloud.Unavailable)
+			before := connected.Load()
+			for what, ask := range everything(t.Context(), d) {
+				wantKind(t, what, ask(), cloud.Unavailable)
+			}
+			if got := connected.Load() - before; got > 0 {
+				t.Errorf("%d tried again", got)
+			}
 		})
 	}
 	t.Run("asks nobody who has gone", func(t *testing.T) {
 		opts := defaults(real)
 		opts.URI, opts.Timeout = []string{silent}, time.Hour
 		d := open(t, opts)
-		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(10*time.Millisecond, cancel)
-		if _, err := d.User(ctx, "name", "ada"); cloud.KindOf(err) != cloud.Other || ctx.Err() == nil {
-			t.Errorf("got %v, want that the context is done", err)
-		}
-		if d.health.down.Load() {
-			t.Error("the directory counts as down because a client went away")
+		for range 2 { // the second is not told that the directory is down
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(10*time.Millisecond, cancel)
+			if _, err := d.User(ctx, "name", "ada"); cloud.KindOf(err) != cloud.Other || !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v, want that the context is done", err)
+			}
 		}
 	})
 	t.Run("another answers", func(t *testing.T) {
@@ -191,25 +193,6 @@ func TestSilent(t *testing.T) {
 		opts.URI, opts.Timeout = []string{silent, real.Socket}, time.Second
 		mustUser(t, open(t, opts), "name", "ada")
 	})
-}
-
-// The pool has its bounds, and who waits too long is told so.
-func TestBusy(t *testing.T) {
-	opts := defaults(slapd.Start(t, slapd.Config{LDIF: personLDIF(1, "ada")}))
-	opts.Connections, opts.Timeout, opts.CacheTTL = 1, 50*time.Millisecond, 0
-	d := open(t, opts)
-	l, _, err := d.lookups.take(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = d.User(t.Context(), "name", "ada")
-	wantKind(t, "beside one who has all connections", err, cloud.Unavailable)
-	if d.health.down.Load() {
-		t.Error("the directory counts as down because it is busy")
-	}
-	d.lookups.give(l, true)
-	d.opts.Timeout = 5 * time.Second
-	mustUser(t, d, "name", "ada")
 }
 
 func TestWrongPasswordOfTheServer(t *testing.T) {
@@ -300,23 +283,6 @@ func TestTLS(t *testing.T) {
 			}
 		} else {
 			wantKind(t, c.what, err, cloud.Unavailable)
-		}
-	}
-}
-
-func TestClear(t *testing.T) {
-	for uri, want := range map[string]bool{
-		"ldap://directory.example.org": true, "ldap://192.0.2.1": true, "ldap://localhost": false, "ldap://127.0.0.1:3890": false, "ldap://[::1]": false,
-		"ldaps://directory.example.org": false, "ldapi://%2Frun%2Fslapd": false,
-	} {
-		o := Options{URI: []string{uri}}
-		all, err := o.servers()
-		if err != nil || all[0].clear() != want {
-			t.Errorf("%s: got %+v, %v, want in the clear %v", uri, all, err, want)
-		}
-		o.StartTLS = true
-		if all, err := o.servers(); err != nil || all[0].clear() {
-			t.Errorf("%s with StartTLS: got %+v, %v", uri, all, err)
 		}
 	}
 }
