@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -74,4 +75,46 @@ func TestSchoolYear(t *testing.T) {
 	admin(200, "PATCH", "schools/0123", `{"terminationDate":"2020-01-01T00:00:00Z"}`)
 	admin(204, "DELETE", "schools/0123", "")
 	files("schools", 0)
+}
+
+// The system in which schools are administrated comes in with its token, and
+// people beside it with theirs.
+func TestSchoolsToken(t *testing.T) {
+	const token = "0123456789abcdef"
+	for _, c := range []struct {
+		env  []string
+		want int
+	}{
+		{[]string{"OC_EDUCATION_ENABLED=true", "GRAPH_HTTP_API_TOKEN=" + token}, 200},
+		{[]string{"OC_EDUCATION_ENABLED=true"}, 401},
+		{[]string{"GRAPH_HTTP_API_TOKEN=" + token}, 401},
+	} {
+		s := system(t, c.env...)
+		f := frontOf(t, s, routes(s))
+		f.log = quiet
+		get := func(path, token string, want int) {
+			t.Helper()
+			r := raw("GET", path)
+			r.Header.Set("Authorization", "Bearer "+token)
+			w := httptest.NewRecorder()
+			if f.ServeHTTP(w, r); w.Code != want {
+				t.Errorf("%v: GET %s with %.20s: got %d, want %d: %s", c.env, path, token, w.Code, want, w.Body)
+			}
+		}
+		for range 50 { // what is no token is no guess
+			get("/graph/v1.0/education/schools", token+"x", 401)
+		}
+		get("/graph/v1.0/education/schools", token, c.want)
+		get("/graph/v1.0/me", newBrowser(t, f).signIn(), 200)
+		if c.want == 200 {
+			get("/graph/v1.0/me/drive", token, 403)
+			get("/graph/v1.0/me/drives", token, 200)
+			get("/graph/v1.0/applications", token, 200)
+			get("/ocs/v1.php/cloud/user", token, 200)
+			get("/remote.php/webdav/", token, 403)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -197,6 +197,9 @@ func startPeople(_ context.Context, s *System) error {
 	s.closers = append(s.closers, people.Close)
 	if e := people.Education(); e != nil {
 		s.Education = e
+		if token := s.Config.Machine.Schools; token != "" {
+			s.Auth.Add(machine.NewToken(token))
+		}
 	}
 	return nil
 }

@@ -25,7 +25,8 @@ type Options struct {
 
 // A Scheme is one way to say who is calling in the Authorization header.
 type Scheme interface {
-	// Name is the first word of the header.
+	// Name is the first word of the header. Of schemes with the same name each
+	// is asked until one knows who it is.
 	Name() string
 	// Challenge is the value of WWW-Authenticate that asks for the scheme;
 	// empty for one that is not for people.
@@ -150,13 +151,19 @@ func (a *Auth) caller(r *http.Request) (cloud.Caller, error) {
 		return cloud.Caller{}, cloud.Unauthorized
 	}
 	name, credentials, _ := strings.Cut(header, " ")
+	credentials = strings.TrimSpace(credentials)
+	err := cloud.Refuse(cloud.Unauthorized, "This way to sign in is not available here.")
 	for _, s := range a.schemes {
-		if strings.EqualFold(s.Name(), name) {
-			c, err := s.Verify(r.Context(), strings.TrimSpace(credentials), guess.at)
+		if !strings.EqualFold(s.Name(), name) {
+			continue
+		}
+		var c cloud.Caller
+		c, err = s.Verify(r.Context(), credentials, guess.at)
+		if cloud.KindOf(err) != cloud.Unauthorized { // else it may be for the next one of that name
 			return a.settle(guess, c, err)
 		}
 	}
-	return cloud.Caller{}, cloud.Refuse(cloud.Unauthorized, "This way to sign in is not available here.")
+	return cloud.Caller{}, err
 }
 
 // settle is what an attempt comes to.

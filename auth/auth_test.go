@@ -384,3 +384,34 @@ func TestThrottledSaysHowLong(t *testing.T) {
 		t.Errorf("says %q, want %q", got, want)
 	}
 }
+
+// other has the same name as magic, and knows somebody else.
+type other struct{ magic }
+
+func (other) Challenge() string { return "" }
+func (other) Verify(_ context.Context, credentials string, _ func(string) error) (cloud.Caller, error) {
+	if credentials == "busy" {
+		return cloud.Caller{}, cloud.Unavailable
+	}
+	if credentials != "key" {
+		return cloud.Caller{}, cloud.Refuse(cloud.Unauthorized, "other")
+	}
+	return cloud.Caller{User: &cloud.User{ID: "machine"}}, nil
+}
+
+// Of schemes with one name each is asked, until one knows or cannot say.
+func TestSameName(t *testing.T) {
+	a := fresh(5)
+	a.Add(other{})
+	for credentials, want := range map[string]struct {
+		id   cloud.UserID
+		kind cloud.Kind
+	}{"key": {"machine", cloud.Other}, "ada open": {"ada", cloud.Other}, "ada wrong": {"", cloud.Unauthorized}, "busy": {"", cloud.Unavailable}} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Authorization", "Magic "+credentials)
+		c, err := a.caller(r)
+		if c.ID() != want.id || cloud.KindOf(err) != want.kind {
+			t.Errorf("%s: got %q, %v", credentials, c.ID(), err)
+		}
+	}
+}

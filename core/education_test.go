@@ -448,3 +448,37 @@ func TestRestoredPupil(t *testing.T) {
 	_, err = c.store.Enrolment(c.ctx, "id", string(ada))
 	c.is("the enrolment of one who was removed for good", err, cloud.NotExist)
 }
+
+// The system in which schools are administrated has to do with users and
+// groups, and gets no further by way of them.
+func TestRoleSchools(t *testing.T) {
+	c := enrol(t, EducationOptions{})
+	ctx := as(&cloud.User{ID: "service:schools", Name: "schools", Role: cloud.RoleSchools})
+	p, err := c.AddPupil(ctx, &cloud.Pupil{User: &cloud.User{Name: "ada", Display: "Ada"}}, secret)
+	c.ok(err)
+	_, err = c.AddPupil(ctx, &cloud.Pupil{User: &cloud.User{Name: "eve", Display: "Eve", Role: cloud.RoleAdmin}}, secret)
+	c.is("making an admin", err, cloud.Permission)
+	s, err := c.SetSchool(ctx, &cloud.School{Name: "s"})
+	c.ok(err)
+	v, err := c.SetClass(ctx, &cloud.Class{Name: "10b", Kind: cloud.AClass})
+	c.ok(err)
+	c.ok(c.Attend(ctx, s.ID, p.User.ID))
+	c.ok(c.Education.Join(ctx, v.ID, p.User.ID))
+	password := cloud.UserChange{Password: new("another fine secret")}
+	for _, name := range []string{"admin", "spaceadmin", "none"} {
+		id := c.users[name].ID
+		_, err := c.ChangeUser(ctx, id, password)
+		c.is("a new password for "+name, err, cloud.Permission)
+		_, err = c.ChangePupil(ctx, id, cloud.PupilChange{User: password})
+		c.is("a new password for "+name, err, cloud.Permission)
+		c.is("removing "+name, c.RemoveUser(ctx, id), cloud.Permission)
+	}
+	_, err = c.ChangeUser(ctx, p.User.ID, cloud.UserChange{Role: new(cloud.RoleAdmin)})
+	c.is("a new role", err, cloud.Permission)
+	_, err = c.ChangePupil(ctx, p.User.ID, cloud.PupilChange{User: password})
+	c.ok(err)
+	_, err = c.town.Core.Home(ctx)
+	c.is("a home", err, cloud.Permission)
+	c.ok(c.RemoveUser(ctx, p.User.ID))
+	c.ok(c.RemoveGroup(ctx, v.ID))
+}

@@ -268,6 +268,17 @@ func mayGive(ctx context.Context, old, role string) error {
 	return nil
 }
 
+// mayTouch says whether who may manage users may change or remove this one. Who
+// cannot give roles gets at nobody with more than the usual one: with a new
+// password they could sign in as them.
+func mayTouch(me, u *cloud.User) error {
+	switch {
+	case me.ID == u.ID, me.May(cloud.ManageRoles), u.Role == "", u.Role == cloud.RoleUser, u.Role == cloud.RoleUserLight:
+		return nil
+	}
+	return cloud.Refuse(cloud.Permission, "Only an administrator may change this user.")
+}
+
 // check says what is wrong with what is to be set, beyond what a directory
 // would. What was there before may stay.
 func (p *People) check(c cloud.UserChange) error {
@@ -335,6 +346,9 @@ func (p *People) changeUser(ctx context.Context, id cloud.UserID, c cloud.UserCh
 	old, err := p.dir.User(ctx, "id", string(id))
 	if err == nil && p.removed.has(id) {
 		err = cloud.NotExist
+	}
+	if err == nil {
+		err = mayTouch(me, old)
 	}
 	if err != nil {
 		return nil, err

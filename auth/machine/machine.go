@@ -21,6 +21,7 @@ import (
 type Options struct {
 	Key     string  `yaml:"machine_auth_api_key" env:"OC_MACHINE_AUTH_API_KEY" default:"" secret:"true" doc:"Key with which parts of the system act on behalf of any user, at least 16 bytes; empty is off. Whoever has it has everything."`
 	Service Account `yaml:"service_account"`
+	Schools string  `yaml:"education_api_token" env:"OC_EDUCATION_API_TOKEN;GRAPH_HTTP_API_TOKEN" default:"" secret:"true" doc:"Bearer token with which a school administration system manages schools, users and groups, at least 16 bytes; empty is off, and so it is without OC_EDUCATION_ENABLED."`
 }
 
 // An Account is that of a part of the system.
@@ -40,6 +41,8 @@ func (o *Options) Check() error {
 		return cloud.Refuse(cloud.Invalid, "A service account needs both: set OC_SERVICE_ACCOUNT_ID and OC_SERVICE_ACCOUNT_SECRET, or neither.")
 	case o.Service.ID != "" && len(o.Service.Secret) < minSecret:
 		return cloud.Refuse(cloud.Invalid, "The secret OC_SERVICE_ACCOUNT_SECRET is too short: at least %d bytes.", minSecret)
+	case o.Schools != "" && len(o.Schools) < minSecret:
+		return cloud.Refuse(cloud.Invalid, "The token OC_EDUCATION_API_TOKEN (GRAPH_HTTP_API_TOKEN) is too short: at least %d bytes.", minSecret)
 	}
 	return nil
 }

@@ -58,6 +58,8 @@ func TestCheck(t *testing.T) {
 		{Options{}, true},
 		{Options{Key: long}, true},
 		{Options{Key: long[1:]}, false},
+		{Options{Schools: long}, true},
+		{Options{Schools: long[1:]}, false},
 		{Options{Service: Account{"x", long}}, true},
 		{Options{Service: Account{"x", long[1:]}}, false},
 		{Options{Service: Account{"x", ""}}, false},
@@ -66,5 +68,19 @@ func TestCheck(t *testing.T) {
 		if err := c.o.Check(); (err == nil) != c.want || err != nil && cloud.Say(err) == "" {
 			t.Errorf("%+v: %v", c.o, err)
 		}
+	}
+}
+
+func TestToken(t *testing.T) {
+	const secret = "the token of the schools"
+	s := NewToken(secret)
+	for raw, want := range map[string]bool{secret: true, "": false, "x": false, secret + " ": false, "The token of the schools": false} {
+		c, err := s.Verify(t.Context(), raw, func(string) error { t.Error("a try"); return nil })
+		if want && (err != nil || c.User.Role != cloud.RoleSchools || c.Proof != cloud.ByMachine || c.InPerson()) || !want && !errors.Is(err, cloud.Unauthorized) {
+			t.Errorf("%q: got %+v, %v", raw, c, err)
+		}
+	}
+	if s.Name() != "Bearer" || s.Challenge() != "" {
+		t.Errorf("it is named %s and asks for %q", s.Name(), s.Challenge())
 	}
 }

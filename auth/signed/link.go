@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
+	"hash"
 	"net/http"
 	"strings"
 	"time"
@@ -36,7 +37,7 @@ var header = b64.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "."
 // Links returns what makes queries for paths of files that the caller may
 // read (below the base path, not escaped), each to be put behind the path; nil
 // for a caller who is not there in person, for a link would outlive what they
-// came in by.
+// came in by. What it returns is for one goroutine: a listing asks it often.
 func (s *Signer) Links(ctx context.Context) (sign func(path string) (query string), err error) {
 	c := cloud.CallerFrom(ctx)
 	if !c.InPerson() {
@@ -47,28 +48,36 @@ func (s *Signer) Links(ctx context.Context) (sign func(path string) (query strin
 		return nil, cloud.E("signed.Links", cloud.Ref{}, err)
 	}
 	l := link{User: c.User.ID, Session: c.Session, Round: st.Round, Expires: time.Now().Add(s.opts.LinkLife).Unix()}
+	h := hmac.New(sha256.New, s.secret)
+	var query []byte
 	return func(path string) string {
 		l.Path = path
 		body, err := json.Marshal(l)
 		if err != nil {
 			panic(err) // strings and numbers can be marshalled
 		}
-		text := header + b64.EncodeToString(body)
-		return linkParam + "=" + text + "." + s.mac(text)
+		query = append(append(query[:0], linkParam+"="...), header...)
+		query = b64.AppendEncode(query, body)
+		return string(appendMAC(append(query, '.'), h, query[len(linkParam)+1:]))
 	}, nil
 }
 
-func (s *Signer) mac(text string) string {
-	h := hmac.New(sha256.New, s.secret)
-	h.Write([]byte(text))
-	return b64.EncodeToString(h.Sum(nil))
+// appendMAC appends the text of the code that authenticates a text.
+func appendMAC(b []byte, h hash.Hash, text []byte) []byte {
+	h.Reset()
+	h.Write(text)
+	var sum [sha256.Size]byte
+	return b64.AppendEncode(b, h.Sum(sum[:0]))
 }
 
 // byLink is who may read by a link, and in which session it was signed. Wrong
 // links are no guesses: there is nothing in one that could be guessed.
 func (s *Signer) byLink(r *http.Request, token string) (*cloud.User, string, error) {
 	i := strings.LastIndexByte(token, '.')
-	if i < 0 || !reads(r.Method) || !strings.HasPrefix(token, header) || subtle.ConstantTimeCompare([]byte(s.mac(token[:i])), []byte(token[i+1:])) != 1 {
+	if i < 0 || !reads(r.Method) || !strings.HasPrefix(token, header) {
+		return nil, "", errVoid
+	}
+	if mac := appendMAC(nil, hmac.New(sha256.New, s.secret), []byte(token[:i])); subtle.ConstantTimeCompare(mac, []byte(token[i+1:])) != 1 {
 		return nil, "", errVoid
 	}
 	var l link
