@@ -34,6 +34,7 @@ type System struct {
 	Store     cloud.Store
 	Files     cloud.Files
 	Uploads   cloud.Uploads
+	Shares    cloud.Shares
 	People    cloud.People
 	Education cloud.Education // nil: there are no schools
 
@@ -44,7 +45,7 @@ type System struct {
 	// What the protocols serve; nil: not running.
 	DAV, TUS, Graph, OCS, Settings, Tokens, IDP, Webfinger, Wellknown http.Handler
 
-	core          *core.Core                // Files and Uploads
+	core          *core.Core                // Files, Uploads and Shares
 	alive         func(session string) bool // of the sessions that we know; nil: of all
 	adminPassword string                    // see Started
 	closers       []func() error            // in the order of starting
