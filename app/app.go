@@ -36,6 +36,7 @@ type System struct {
 	People    cloud.People
 
 	Credentials []cloud.Credentials // of all modules that keep some
+	SignIns     cloud.SignIns       // nil: somebody else signs people in
 
 	// What the protocols serve; nil: not running.
 	DAV, TUS, Graph, OCS, Settings, IDP, Webfinger, Wellknown http.Handler

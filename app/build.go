@@ -14,7 +14,7 @@ import (
 // A Module is a part that a process runs or does not.
 type Module struct {
 	Name  string
-	Needs []string // modules that must have started before
+	Needs []string // modules that must have started before; "name?" does not want it, but starts after it
 	Start func(context.Context, *System) error
 }
 
@@ -36,6 +36,11 @@ func Build(ctx context.Context, s *System, table []Module, want ...string) error
 		}
 		state[name] = open
 		for _, n := range table[i].Needs {
+			if after, ok := strings.CutSuffix(n, "?"); ok {
+				if n = after; !slices.Contains(want, n) {
+					continue
+				}
+			}
 			if err := visit(n); err != nil {
 				return err
 			}

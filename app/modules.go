@@ -32,7 +32,7 @@ func modules() []Module {
 		{"files", []string{"storage"}, startFiles},
 		{"dav", []string{"files", "auth"}, startDAV},
 		{"tus", []string{"files", "auth"}, startTUS},
-		{"people", []string{"users", "auth", "files"}, startPeople},
+		{"people", []string{"users", "auth", "files", "idp?"}, startPeople},
 		{"graph", []string{"files", "people"}, startGraph},
 		{"settings", []string{"people"}, startSettings},
 		{"ocs", []string{"files", "auth"}, startOCS},
@@ -70,6 +70,8 @@ func startIDP(_ context.Context, s *System) error {
 	s.closers = append(s.closers, p.Close)
 	s.Auth.Add(bearer.New(s.Directory, p))
 	s.Auth.NeedsMore(p.NeedsMore)
+	s.Credentials = append(s.Credentials, p)
+	s.SignIns = p
 	s.IDP = p.Handler(s.Auth.Guess)
 	return nil
 }
@@ -104,7 +106,7 @@ func startPeople(_ context.Context, s *System) error {
 	}
 	s.closers = append(s.closers, profiles.Close)
 	opts := s.Config.People
-	opts.Credentials = s.Credentials
+	opts.Credentials, opts.SignIns = s.Credentials, s.SignIns
 	opts.Guess = func(account string, check func() error) error {
 		_, err := s.Auth.Guess("", account, func() (*cloud.User, error) { return nil, check() })
 		return err

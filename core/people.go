@@ -23,6 +23,8 @@ type PeopleOptions struct {
 	Guess func(account string, check func() error) error `yaml:"-"`
 	// Credentials are told of new passwords and of users who go.
 	Credentials []cloud.Credentials `yaml:"-"`
+	// SignIns knows who is signed in where; nil: nobody does.
+	SignIns cloud.SignIns `yaml:"-"`
 }
 
 // maxFound is how many users or groups a search yields to who may not manage them.
@@ -50,6 +52,9 @@ func NewPeople(c *Core, dir cloud.Directory, profiles cloud.Profiles, opts Peopl
 	}
 	if opts.Guess == nil {
 		opts.Guess = func(_ string, check func() error) error { return check() }
+	}
+	if opts.SignIns == nil {
+		opts.SignIns = noSignIns{}
 	}
 	c.dir = dir
 	return &People{core: c, dir: dir, profiles: profiles, policy: policy, opts: opts}, nil

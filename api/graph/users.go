@@ -23,6 +23,7 @@ type user struct {
 	MemberOf    []group             `json:"memberOf,omitzero"`
 	Assignments []appRoleAssignment `json:"appRoleAssignments,omitzero"`
 	Drive       *drive              `json:"drive,omitempty"`
+	SignIns     *signInActivity     `json:"signInActivity,omitempty"`
 }
 
 // relations are what $expand adds to a user.
@@ -32,7 +33,7 @@ type relations struct {
 
 var userSelect = []string{
 	"id", "displayName", "givenName", "surname", "mail", "onPremisesSamAccountName", "accountEnabled", "userType", "preferredLanguage",
-	"memberOf", "drive", "appRoleAssignments",
+	"memberOf", "drive", "appRoleAssignments", "signInActivity",
 }
 
 // parseRelations reads $expand and $select. The latter narrows nothing, for
@@ -74,6 +75,13 @@ func (r *rendering) user(u *cloud.User) (user, error) {
 		return got, nil
 	}
 	got.Enabled = new(!u.Disabled)
+	at, err := r.people.LastSignIn(r.Context(), u.ID)
+	if err != nil {
+		return got, err
+	}
+	if !at.IsZero() {
+		got.SignIns = &signInActivity{at.UTC()}
+	}
 	if r.with.memberOf {
 		got.MemberOf = make([]group, 0, len(u.Groups))
 		for _, id := range u.Groups {
