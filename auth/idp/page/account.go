@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"opencloud/cloud"
@@ -75,7 +76,7 @@ func (w *words) account(a Account, now time.Time) *accountPart {
 		row := sessionRow{ID: s.ID, Name: cmp.Or(s.Device, w.Unknown), Here: s.ID == a.Here, App: s.App != ""}
 		if s.App != "" {
 			row.Name = s.App
-			if s.Device != "" {
+			if s.Device != "" && !strings.Contains(s.App, s.Device) {
 				row.Name += ", " + s.Device
 			}
 		}

@@ -23,7 +23,7 @@ type words struct {
 	Scan, OrType, OpenApp, Paper, PaperMore, Done        string
 	Keys, WithKey, AddKey, Forget, WrongKey, KeysMore    string
 	Passkey, KeyName, Save, Added, Used                  string
-	Demand, DemandMore, Or, Needed                       string
+	Demand, DemandMore, Needed                           string
 	Places, PlacesMore, Here, Unknown, Since             string
 	End, EndOthers                                       string
 	Failed, Begin                                        string
@@ -60,7 +60,7 @@ var catalog = []words{
 		WrongKey: "This passkey does not work here. Sign in with your password, or try another one.",
 		KeysMore: "With a passkey you sign in by finger, face or PIN of your device, without a password.",
 		Passkey:  "Passkey", KeyName: "Name of the passkey", Save: "Rename", Added: "added", Used: "last used",
-		Demand: "Protect your account", DemandMore: "Your password alone is not enough here. Add something that only you have: it takes a minute, and is asked for when you sign in.", Or: "or",
+		Demand: "Protect your account", DemandMore: "Your password alone is not enough here. Add something that only you have: it takes a minute, and is asked for when you sign in.",
 		Needed: "You need a second factor here. Add another one before you take this one away.",
 		Places: "Where you are signed in", PlacesMore: "Is there a device that you do not know? Sign it out, and change your password.", Here: "This browser", Unknown: "Unknown device", Since: "signed in",
 		End: "Sign out", EndOthers: "Sign out everywhere else",
@@ -89,7 +89,7 @@ var catalog = []words{
 		WrongKey: "Dieser Passkey funktioniert hier nicht. Melden Sie sich mit Ihrem Passwort an oder versuchen Sie einen anderen.",
 		KeysMore: "Mit einem Passkey melden Sie sich mit Finger, Gesicht oder PIN Ihres Geräts an, ohne Passwort.",
 		Passkey:  "Passkey", KeyName: "Name des Passkeys", Save: "Umbenennen", Added: "hinzugefügt", Used: "zuletzt benutzt",
-		Demand: "Schützen Sie Ihr Konto", DemandMore: "Das Passwort allein genügt hier nicht. Fügen Sie etwas hinzu, das nur Sie haben: Es dauert eine Minute und wird bei der Anmeldung verlangt.", Or: "oder",
+		Demand: "Schützen Sie Ihr Konto", DemandMore: "Das Passwort allein genügt hier nicht. Fügen Sie etwas hinzu, das nur Sie haben: Es dauert eine Minute und wird bei der Anmeldung verlangt.",
 		Needed: "Sie brauchen hier einen zweiten Faktor. Fügen Sie einen anderen hinzu, bevor Sie diesen wegnehmen.",
 		Places: "Wo Sie angemeldet sind", PlacesMore: "Ist ein Gerät dabei, das Sie nicht kennen? Melden Sie es ab und ändern Sie Ihr Passwort.", Here: "Dieser Browser", Unknown: "Unbekanntes Gerät", Since: "angemeldet",
 		End: "Abmelden", EndOthers: "Überall sonst abmelden",
