@@ -70,6 +70,7 @@ type Provider struct {
 	quits   quits
 	notices notices
 	clients map[string]*client
+	origins map[string]bool // of the sites of clients
 	pages   *page.Pages
 
 	demandAll bool
@@ -106,6 +107,7 @@ func Open(path string, dir cloud.Directory, opts Options, log *slog.Logger) (*Pr
 	}
 	if err == nil {
 		p.clients, err = newClients(opts.URL, opts.Clients)
+		p.origins = originsOf(p.clients)
 	}
 	if err == nil {
 		p.keys, err = keyring.Open(filepath.Join(path, "keys.json"), opts.KeyLife, log, typeAccess, typeID, typeLogout)
@@ -217,6 +219,11 @@ func (p *Provider) Handler(guess Guess) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		p.heed()
+		if r.URL.Path == tokenPath || r.URL.Path == revokePath || r.URL.Path == userinfoPath {
+			if p.share(w, r) {
+				return
+			}
+		}
 		m, ok := table[r.URL.Path]
 		switch {
 		case !ok:
@@ -233,6 +240,24 @@ func (p *Provider) Handler(guess Guess) http.Handler {
 			w.WriteHeader(http.StatusMethodNotAllowed)
 		}
 	})
+}
+
+// share lets pages of the clients' own sites call what looks at no cookie. It
+// tells whether that was all that was asked for.
+func (p *Provider) share(w http.ResponseWriter, r *http.Request) (done bool) {
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	if origin := r.Header.Get("Origin"); p.origins[origin] {
+		h.Set("Access-Control-Allow-Origin", origin)
+	}
+	if r.Method != http.MethodOptions {
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", "GET, POST")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+	h.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+	return true
 }
 
 // Bounds on what clients send, in bytes.
