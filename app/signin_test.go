@@ -16,12 +16,12 @@ import (
 
 // A browser keeps cookies and signs in at the front.
 type browser struct {
-	t   *testing.T
+	t   testing.TB
 	f   *front
 	jar http.CookieJar
 }
 
-func newBrowser(t *testing.T, f *front) *browser {
+func newBrowser(t testing.TB, f *front) *browser {
 	jar, _ := cookiejar.New(nil)
 	return &browser{t, f, jar}
 }

@@ -30,11 +30,11 @@ func SignOut(path string, of cloud.UserID) error {
 }
 
 func leaveNotice(path string, of cloud.UserID) error {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil // nobody ever signed in
-	}
 	dir := filepath.Join(path, noticesDir)
-	err := os.MkdirAll(dir, 0o700)
+	_, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // no server ever looked there: nobody has signed in
+	}
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, b64.EncodeToString([]byte(of))), nil, 0o600)
 	}
