@@ -72,8 +72,8 @@ func TestNewPasswordEndsSessions(t *testing.T) {
 			with(t, f, 200, admin, "PATCH", users, `{"accountEnabled":true}`)
 		}, false},
 	} {
-		other := newBrowser(t, f).signInAs("ada", c.old)
-		mine := newBrowser(t, f).signInAs("ada", c.old)
+		other := newBrowser(t, f).enter("ada", c.old)
+		mine := newBrowser(t, f).enter("ada", c.old)
 		with(t, f, 200, other, "GET", path, "")
 		c.change(mine)
 		with(t, f, 401, other, "GET", path, "")
@@ -93,7 +93,7 @@ func TestRemovedUserIsForgotten(t *testing.T) {
 	f.log = quiet
 	admin := newBrowser(t, f).signIn()
 	id := with(t, f, 201, admin, "POST", "/graph/v1.0/users", `{"displayName":"Ada","onPremisesSamAccountName":"ada","mail":"","passwordProfile":{"password":"a fine secret"}}`)["id"].(string)
-	token := newBrowser(t, f).signInAs("ada", "a fine secret")
+	token := newBrowser(t, f).enter("ada", "a fine secret")
 	holds := func() (found []string) {
 		t.Helper()
 		err := filepath.WalkDir(s.Config.IDP.Path, func(name string, d fs.DirEntry, err error) error {
@@ -133,8 +133,8 @@ func TestSessions(t *testing.T) {
 		t.Errorf("signed in never: got %v", got)
 	}
 	before := time.Now().Add(-time.Second)
-	one := newBrowser(t, f).signInAs("ada", "a fine secret")
-	two := newBrowser(t, f).signInAs("ada", "a fine secret")
+	one := newBrowser(t, f).enter("ada", "a fine secret")
+	two := newBrowser(t, f).enter("ada", "a fine secret")
 	for _, path := range []string{users, "/graph/v1.0/me"} {
 		token := map[bool]string{true: admin, false: one}[path == users]
 		last, _ := with(t, f, 200, token, "GET", path, "")["signInActivity"].(map[string]any)
