@@ -40,16 +40,13 @@ func TestSignOut(t *testing.T) {
 			elsewhere, app := h.web(), h.desktop()
 			code := answer(t, h.signIn(ask(webID, callback, "prompt", "login"), "ada", secret), callback).Get("code")
 			h.another()
-			mine := h.web()
-			mineApp := h.desktop()
 			bob := h.exchange(desktopID, loopback, answer(t, h.signIn(ask(desktopID, loopback, "prompt", "login"), "bob", secret), loopback).Get("code"))
 			jar := h.jar
 			h.jar, _ = cookiejar.New(nil)
 			if from != "nowhere" {
 				h.jar = jar
 			}
-			// The browser is bob's now: what ada had begun there has ended.
-			mine, mineApp = h.web(), h.desktop()
+			mine, mineApp := h.web(), h.desktop()
 			ctx, wantMine, wantApp := t.Context(), false, false
 			switch from {
 			case "browser":
