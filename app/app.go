@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"opencloud/auth"
+	"opencloud/auth/signed"
 	"opencloud/cloud"
 	"opencloud/config"
 	"opencloud/core"
@@ -34,16 +35,20 @@ type System struct {
 	Files     cloud.Files
 	Uploads   cloud.Uploads
 	People    cloud.People
+	Education cloud.Education // nil: there are no schools
 
 	Credentials []cloud.Credentials // of all modules that keep some
 	SignIns     cloud.SignIns       // nil: somebody else signs people in
+	AppTokens   cloud.AppTokens
+	Signer      *signed.Signer
 
 	// What the protocols serve; nil: not running.
-	DAV, TUS, Graph, OCS, Settings, IDP, Webfinger, Wellknown http.Handler
+	DAV, TUS, Graph, OCS, Settings, Tokens, IDP, Webfinger, Wellknown http.Handler
 
-	core          *core.Core     // Files and Uploads
-	adminPassword string         // see Started
-	closers       []func() error // in the order of starting
+	core          *core.Core                // Files and Uploads
+	alive         func(session string) bool // of the sessions that we know; nil: of all
+	adminPassword string                    // see Started
+	closers       []func() error            // in the order of starting
 }
 
 // Close ends the modules, last started first.

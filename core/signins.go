@@ -25,8 +25,16 @@ func (p *People) Sessions(ctx context.Context, of cloud.UserID) ([]cloud.Session
 	return all, cloud.E("core.Sessions", cloud.Ref{}, err)
 }
 
+// mayEnd is mayLook for what ends something.
+func (p *People) mayEnd(ctx context.Context, of cloud.UserID) error {
+	if err := inPerson(ctx); err != nil {
+		return err
+	}
+	return p.mayLook(ctx, of)
+}
+
 func (p *People) EndSession(ctx context.Context, of cloud.UserID, id string) error {
-	err := p.mayLook(ctx, of)
+	err := p.mayEnd(ctx, of)
 	if err == nil {
 		err = p.opts.SignIns.EndSession(ctx, of, id)
 	}
@@ -34,7 +42,7 @@ func (p *People) EndSession(ctx context.Context, of cloud.UserID, id string) err
 }
 
 func (p *People) EndSessions(ctx context.Context, of cloud.UserID) error {
-	err := p.mayLook(ctx, of)
+	err := p.mayEnd(ctx, of)
 	if err == nil {
 		err = p.signOut(ctx, of)
 	}
@@ -65,6 +73,9 @@ func (p *People) ResetFactors(ctx context.Context, of cloud.UserID) error {
 
 func (p *People) resetFactors(ctx context.Context, of cloud.UserID) error {
 	me, err := demand(ctx, cloud.ManageUsers)
+	if err == nil {
+		err = inPerson(ctx)
+	}
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,10 @@
 package idp
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -13,8 +15,9 @@ import (
 )
 
 var (
-	_ cloud.Credentials = (*Provider)(nil)
-	_ cloud.SignIns     = (*Provider)(nil)
+	_ cloud.Credentials    = (*Provider)(nil)
+	_ cloud.CredentialList = (*Provider)(nil)
+	_ cloud.SignIns        = (*Provider)(nil)
 )
 
 // SignOut ends the sessions of a user in browsers and apps, but not that of
@@ -87,6 +90,29 @@ func (p *Provider) Factors(_ context.Context, of cloud.UserID) ([]cloud.Factor, 
 		all = append(all, cloud.Factor{Kind: cloud.Codes, Made: since}, cloud.Factor{Kind: cloud.Recovery, Made: since, Left: left})
 	}
 	return all, cloud.E("idp.Factors", cloud.Ref{}, errors.Join(err, err2))
+}
+
+// List is what a user can sign in with, and where they are signed in.
+func (p *Provider) List(ctx context.Context, of cloud.UserID) iter.Seq2[cloud.Credential, error] {
+	return func(yield func(cloud.Credential, error) bool) {
+		for _, s := range p.live.Of(of) {
+			label := p.shown(s)
+			c := cloud.Credential{Kind: "session", Label: cmp.Or(label.App, label.Device), Made: s.Auth, Used: s.Seen, Expires: s.Expires}
+			if !yield(c, nil) {
+				return
+			}
+		}
+		factors, err := p.Factors(ctx, of)
+		if err != nil {
+			yield(cloud.Credential{}, err)
+			return
+		}
+		for _, f := range factors {
+			if !yield(cloud.Credential{Kind: string(f.Kind), Label: f.Name, Made: f.Made, Used: f.Used}, nil) {
+				return
+			}
+		}
+	}
 }
 
 // ResetFactors leaves a user with the password alone.

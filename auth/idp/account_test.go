@@ -145,6 +145,15 @@ func TestForget(t *testing.T) {
 	if got := holds(t, h.path, string(h.ada.ID)); len(got) != 3 {
 		t.Errorf("ada is in %v, want sessions, factors and passkeys", got)
 	}
+	kinds := map[string]int{}
+	for c, err := range h.p.List(t.Context(), h.ada.ID) {
+		if kinds[c.Kind]++; err != nil || c.Made.IsZero() {
+			t.Errorf("listed: %+v, %v", c, err)
+		}
+	}
+	if diff := cmp.Diff(map[string]int{"session": 2, "passkey": 1, "codes": 1, "recovery": 1}, kinds); diff != "" {
+		t.Error(diff)
+	}
 	for range 2 {
 		if err := h.p.Forget(t.Context(), h.ada.ID); err != nil {
 			t.Fatal(err)
