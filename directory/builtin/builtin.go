@@ -25,6 +25,8 @@ import (
 	"time"
 
 	"opencloud/cloud"
+	"opencloud/directory/names"
+	"opencloud/directory/recall"
 )
 
 // Options say how passwords are kept. Changing the cost of a password affects
@@ -56,7 +58,7 @@ type Directory struct {
 
 	gate   chan struct{} // holds a token for each check under way
 	nobody string        // a hash that unknown names are checked against
-	seen   *memory
+	seen   *recall.Memory[*account]
 }
 
 // Open reads the folder, which is made if it is missing. Any number of
@@ -72,7 +74,7 @@ func Open(path string, opts Options) (*Directory, error) {
 	d := &Directory{
 		root: path, opts: opts, log: opts.Log, words: words{all: map[string]*string{}},
 		gate: make(chan struct{}, opts.Checks),
-		seen: newMemory(opts.Remember),
+		seen: recall.New[*account](opts.Remember),
 	}
 	if d.log == nil {
 		d.log = slog.Default()
@@ -115,9 +117,9 @@ func (d *Directory) User(ctx context.Context, by, value string) (*cloud.User, er
 	case "id":
 		a = d.byID[cloud.UserID(value)]
 	case "name":
-		a = d.byName[fold(value)]
+		a = d.byName[names.Fold(value)]
 	case "mail":
-		a = d.byMail[fold(value)]
+		a = d.byMail[names.Fold(value)]
 	default:
 		return nil, cloud.Refuse(cloud.Invalid, "Users are found by id, name or mail, not by %q.", by)
 	}
@@ -134,7 +136,7 @@ func (d *Directory) Users(ctx context.Context, search string) iter.Seq2[*cloud.U
 			yield(nil, cloud.E("builtin.Users", cloud.Ref{}, err))
 			return
 		}
-		for a := range d.search().find(fold(search)) {
+		for a := range d.search().find(names.Fold(search)) {
 			if ctx.Err() != nil {
 				yield(nil, cloud.E("builtin.Users", cloud.Ref{}, ctx.Err()))
 				return
@@ -158,7 +160,7 @@ func (d *Directory) Empty() bool {
 func (d *Directory) SetUser(ctx context.Context, u *cloud.User, password string) (*cloud.User, error) {
 	r := record{User: *u}
 	r.Groups = nil
-	if err := check(u, password); err != nil {
+	if err := names.CheckUser(u, password); err != nil {
 		return nil, cloud.E("builtin.SetUser", cloud.Ref{}, err)
 	}
 	if password != "" {
@@ -171,7 +173,7 @@ func (d *Directory) SetUser(ctx context.Context, u *cloud.User, password string)
 	var a *account
 	err := d.locked(func() (err error) {
 		d.mu.RLock()
-		old, sameName, sameMail := d.byID[r.ID], d.byName[fold(r.Name)], d.byMail[fold(r.Mail)]
+		old, sameName, sameMail := d.byID[r.ID], d.byName[names.Fold(r.Name)], d.byMail[names.Fold(r.Mail)]
 		d.mu.RUnlock()
 		switch {
 		case r.ID == "":
