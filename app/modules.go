@@ -144,6 +144,8 @@ func startIDP(_ context.Context, s *System) error {
 	s.closers = append(s.closers, p.Close)
 	s.Auth.Add(bearer.New(s.Directory, p))
 	s.Auth.NeedsMore(p.NeedsMore)
+	s.Credentials = append(s.Credentials, p)
+	s.SignIns = p
 	s.alive = func(session string) bool { return p.Alive(session, "") }
 	s.IDP = p.Handler(s.Auth.Guess)
 	return nil
@@ -186,7 +188,7 @@ func startPeople(_ context.Context, s *System) error {
 	}
 	s.closers = append(s.closers, profiles.Close)
 	opts := s.Config.People
-	opts.Credentials = s.Credentials
+	opts.Credentials, opts.SignIns = s.Credentials, s.SignIns
 	opts.Guess = func(account string, check func() error) error {
 		_, err := s.Auth.Guess("", account, func() (*cloud.User, error) { return nil, check() })
 		return err
