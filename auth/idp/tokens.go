@@ -43,6 +43,7 @@ type claims struct {
 	Nonce      string   `json:"nonce,omitempty"`
 	AccessHash string   `json:"at_hash,omitempty"`
 	Methods    []string `json:"amr,omitempty"`
+	Class      string   `json:"acr,omitempty"`
 	person
 
 	// Of logout tokens.
@@ -125,7 +126,7 @@ func (p *Provider) access(raw string) (*claims, error) {
 		return nil, err
 	case c.Audience != p.issuer || c.ID == "" || c.Session == "":
 		return nil, cloud.Refuse(cloud.Unauthorized, "The token is not for this server.")
-	case time.Now().Unix() >= c.Expires || !p.live.Alive(c.Session, c.ID):
+	case time.Now().Unix() >= c.Expires || !p.Alive(&bearer.Token{Session: c.Session, ID: c.ID}):
 		return nil, cloud.Refuse(cloud.Unauthorized, "The token has expired. Sign in again.")
 	}
 	return c, nil
@@ -142,7 +143,10 @@ func (p *Provider) Token(_ context.Context, raw string) (bearer.Token, error) {
 
 // Alive tells whether the session of an access token goes on and the token
 // itself was not revoked.
-func (p *Provider) Alive(t *bearer.Token) bool { return p.live.Alive(t.Session, t.ID) }
+func (p *Provider) Alive(t *bearer.Token) bool {
+	p.heed()
+	return p.live.Alive(t.Session, t.ID)
+}
 
 // random is n random bytes as text.
 func random(n int) string {

@@ -18,13 +18,15 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"opencloud/cloud"
+	"opencloud/directory/names"
+	"opencloud/directory/recall"
+	"opencloud/directory/secret"
 )
 
 // Options say how passwords are kept. Changing the cost of a password affects
@@ -54,25 +56,23 @@ type Directory struct {
 	haystack atomic.Pointer[haystack] // as of the last search
 	words    words
 
-	gate   chan struct{} // holds a token for each check under way
-	nobody string        // a hash that unknown names are checked against
-	seen   *memory
+	secrets *secret.Hasher
+	nobody  string // a hash that unknown names are checked against
+	seen    *recall.Memory[*account]
 }
 
 // Open reads the folder, which is made if it is missing. Any number of
 // processes may have it open. Files that cannot be understood are logged and
 // left alone; their users do not exist until somebody mends them.
 func Open(path string, opts Options) (*Directory, error) {
-	if opts.Memory < 8 || opts.Memory > 4<<20 || opts.Time < 1 || opts.Time > 100 || opts.Threads < 1 || opts.Threads > 64 {
-		return nil, cloud.Refuse(cloud.Invalid, "The cost of passwords is out of range: memory 8 to 4194304 KiB, time 1 to 100, threads 1 to 64.")
-	}
-	if opts.Checks <= 0 {
-		opts.Checks = runtime.GOMAXPROCS(0)
+	secrets, err := secret.New(secret.Options{Memory: opts.Memory, Time: opts.Time, Threads: opts.Threads, Checks: opts.Checks, Remember: opts.Remember})
+	if err != nil {
+		return nil, err
 	}
 	d := &Directory{
 		root: path, opts: opts, log: opts.Log, words: words{all: map[string]*string{}},
-		gate: make(chan struct{}, opts.Checks),
-		seen: newMemory(opts.Remember),
+		secrets: secrets,
+		seen:    recall.New[*account](opts.Remember),
 	}
 	if d.log == nil {
 		d.log = slog.Default()
@@ -85,7 +85,7 @@ func Open(path string, opts Options) (*Directory, error) {
 		}
 	}
 	d.own(d.groups.path)
-	d.nobody = d.unknown()
+	d.nobody = secrets.Unknown()
 	if err := d.current(); err != nil {
 		return nil, cloud.E("builtin.Open", cloud.Ref{}, err)
 	}
@@ -115,9 +115,9 @@ func (d *Directory) User(ctx context.Context, by, value string) (*cloud.User, er
 	case "id":
 		a = d.byID[cloud.UserID(value)]
 	case "name":
-		a = d.byName[fold(value)]
+		a = d.byName[names.Fold(value)]
 	case "mail":
-		a = d.byMail[fold(value)]
+		a = d.byMail[names.Fold(value)]
 	default:
 		return nil, cloud.Refuse(cloud.Invalid, "Users are found by id, name or mail, not by %q.", by)
 	}
@@ -134,7 +134,7 @@ func (d *Directory) Users(ctx context.Context, search string) iter.Seq2[*cloud.U
 			yield(nil, cloud.E("builtin.Users", cloud.Ref{}, err))
 			return
 		}
-		for a := range d.search().find(fold(search)) {
+		for a := range d.search().find(names.Fold(search)) {
 			if ctx.Err() != nil {
 				yield(nil, cloud.E("builtin.Users", cloud.Ref{}, ctx.Err()))
 				return
@@ -158,11 +158,11 @@ func (d *Directory) Empty() bool {
 func (d *Directory) SetUser(ctx context.Context, u *cloud.User, password string) (*cloud.User, error) {
 	r := record{User: *u}
 	r.Groups = nil
-	if err := check(u, password); err != nil {
+	if err := names.CheckUser(u, password); err != nil {
 		return nil, cloud.E("builtin.SetUser", cloud.Ref{}, err)
 	}
 	if password != "" {
-		hash, err := d.hash(ctx, password)
+		hash, err := d.secrets.Hash(ctx, password)
 		if err != nil {
 			return nil, cloud.E("builtin.SetUser", cloud.Ref{}, err)
 		}
@@ -171,7 +171,7 @@ func (d *Directory) SetUser(ctx context.Context, u *cloud.User, password string)
 	var a *account
 	err := d.locked(func() (err error) {
 		d.mu.RLock()
-		old, sameName, sameMail := d.byID[r.ID], d.byName[fold(r.Name)], d.byMail[fold(r.Mail)]
+		old, sameName, sameMail := d.byID[r.ID], d.byName[names.Fold(r.Name)], d.byMail[names.Fold(r.Mail)]
 		d.mu.RUnlock()
 		switch {
 		case r.ID == "":
