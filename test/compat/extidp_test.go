@@ -109,8 +109,8 @@ func (p *provider) kill() {
 	}
 }
 
-// A visitor is a browser at the provider and the app that it signs in to.
-type visitor struct {
+// A guest is a browser at the provider and the app that it signs in to.
+type guest struct {
 	*provider
 	http *http.Client
 	app  oauth2.Config
@@ -120,11 +120,11 @@ type visitor struct {
 // signIn goes the way of an app (code flow with PKCE): resource is what the
 // access token is for, and empty for an opaque one; without the scopes it
 // wants to stay signed in when the browser's session has ended.
-func (p *provider) signIn(client, who, resource string, scopes ...string) *visitor {
+func (p *provider) signIn(client, who, resource string, scopes ...string) *guest {
 	p.t.Helper()
 	jar, _ := cookiejar.New(nil)
 	const back = "http://127.0.0.1/callback"
-	v := &visitor{provider: p, http: &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, via []*http.Request) error {
+	v := &guest{provider: p, http: &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, via []*http.Request) error {
 		if r.URL.Path == "/callback" || len(via) > 10 {
 			return http.ErrUseLastResponse
 		}
@@ -160,7 +160,7 @@ func (p *provider) signIn(client, who, resource string, scopes ...string) *visit
 }
 
 // refresh gets a new access token.
-func (v *visitor) refresh() {
+func (v *guest) refresh() {
 	v.t.Helper()
 	old := *v.Token
 	old.Expiry = time.Now().Add(-time.Hour)
@@ -174,7 +174,7 @@ func (v *visitor) refresh() {
 var xsrf = regexp.MustCompile(`name="xsrf" value="([^"]+)"`)
 
 // signOut signs the browser out at the provider.
-func (v *visitor) signOut() {
+func (v *guest) signOut() {
 	v.t.Helper()
 	id, _ := v.Extra("id_token").(string)
 	resp, err := v.http.Get(v.issuer + "/session/end?" + url.Values{"id_token_hint": {id}}.Encode())
@@ -198,7 +198,7 @@ func (v *visitor) signOut() {
 }
 
 // do makes a request with the access token, and checks the status.
-func (v *visitor) do(s *daemon.Server, status int, method, path, body string, header ...string) string {
+func (v *guest) do(s *daemon.Server, status int, method, path, body string, header ...string) string {
 	v.t.Helper()
 	got, answer := v.ask(s, method, path, body, header...)
 	if got != status {
@@ -207,7 +207,7 @@ func (v *visitor) do(s *daemon.Server, status int, method, path, body string, he
 	return answer
 }
 
-func (v *visitor) ask(s *daemon.Server, method, path, body string, header ...string) (status int, answer string) {
+func (v *guest) ask(s *daemon.Server, method, path, body string, header ...string) (status int, answer string) {
 	v.t.Helper()
 	resp, got := s.Do(v.t, method, path, body, append(header, "Authorization", "Bearer "+v.AccessToken)...)
 	if resp.StatusCode == 503 && resp.Header.Get("Retry-After") == "" {
@@ -217,7 +217,7 @@ func (v *visitor) ask(s *daemon.Server, method, path, body string, header ...str
 }
 
 // recovers asks until the server answers with a status.
-func (v *visitor) recovers(s *daemon.Server, status int, path string) {
+func (v *guest) recovers(s *daemon.Server, status int, path string) {
 	v.t.Helper()
 	limit := time.After(30 * time.Second)
 	for {
@@ -234,7 +234,7 @@ func (v *visitor) recovers(s *daemon.Server, status int, path string) {
 }
 
 // me is what the server says of who has the token.
-func (v *visitor) me(s *daemon.Server) (name, groups string) {
+func (v *guest) me(s *daemon.Server) (name, groups string) {
 	v.t.Helper()
 	var me struct {
 		Name     string `json:"onPremisesSamAccountName"`

@@ -121,7 +121,7 @@ func TestLemonLDAP(t *testing.T) {
 	s := daemon.Start(t, "", "OC_OIDC_ISSUER="+issuer, "OC_OIDC_AUDIENCE=web", "PROXY_AUTOPROVISION_ACCOUNTS=true")
 	jar, _ := cookiejar.New(nil)
 	browser := &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, via []*http.Request) error { return http.ErrUseLastResponse }}
-	v := &visitor{provider: &provider{t: t, issuer: issuer}, http: browser, app: oauth2.Config{
+	v := &guest{provider: &provider{t: t, issuer: issuer}, http: browser, app: oauth2.Config{
 		ClientID: "web", RedirectURL: "http://127.0.0.1/callback", Scopes: []string{"openid", "profile", "email", "crew"},
 		Endpoint: oauth2.Endpoint{AuthURL: issuer + "/oauth2/authorize", TokenURL: issuer + "/oauth2/token", AuthStyle: oauth2.AuthStyleInParams},
 	}}
