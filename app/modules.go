@@ -278,6 +278,7 @@ func startOCS(_ context.Context, s *System) error {
 		TusVersion: tus.Version, TusExtensions: tus.Extensions,
 		MaxChunkSize: s.Config.Uploads.MaxChunkSize, MethodOverride: s.Config.Uploads.MethodOverride,
 		Password: passwords(s.Config.People.Password), MinSearch: s.Config.People.MinSearch,
+		Elsewhere: s.Config.IDM.Backend == "ldap" && !s.Config.LDAP.Write,
 	}
 	if s.Signer != nil {
 		opts.SigningKey = s.Signer.Key
