@@ -146,14 +146,15 @@ func (i *Issuer) profile(u *cloud.User, c claims) error {
 
 func unverified(c claims) bool { return c["email_verified"] == false || c["email_verified"] == "false" }
 
-// describe brings role and profile up to date.
+// describe brings role and profile up to date. The profile of whom another
+// system keeps is for that to say.
 func (i *Issuer) describe(ctx context.Context, u *cloud.User, c claims, role string) error {
 	update := func(u *cloud.User) (next cloud.User, changed bool, err error) {
 		next = *u
 		if role != "" {
 			next.Role = role
 		}
-		if i.opts.Provision {
+		if i.opts.Provision && !u.ReadOnly {
 			err = i.profile(&next, c)
 		}
 		return next, next.Role != u.Role || next.Display != u.Display || next.Mail != u.Mail, err
@@ -172,12 +173,10 @@ func (i *Issuer) describe(ctx context.Context, u *cloud.User, c claims, role str
 		return err
 	}
 	_, err = i.dir.SetUser(ctx, &next, "")
-	switch kind := cloud.KindOf(err); {
+	switch {
 	case err == nil:
 		i.log.InfoContext(ctx, "an account was changed as the OpenID Connect issuer says", "user", u.Name, "role", next.Role)
-	case kind == cloud.NotSupported && next.Role == u.Role:
-		return nil // the directory knows better
-	case kind == cloud.Invalid && next.Role == u.Role:
+	case cloud.KindOf(err) == cloud.Invalid && next.Role == u.Role:
 		i.log.WarnContext(ctx, "what the OpenID Connect issuer says of somebody cannot be kept", "user", u.Name, "error", err)
 		return nil
 	}
@@ -236,7 +235,7 @@ const maxSynced = 10_000
 // that the claim does not name any more. Groups that somebody else put them
 // into stay; no claim at all changes nothing.
 func (i *Issuer) regroup(ctx context.Context, u *cloud.User, c claims) error {
-	if !i.opts.Provision || i.opts.GroupsClaim == "" {
+	if !i.opts.Provision || u.ReadOnly || i.opts.GroupsClaim == "" {
 		return nil
 	}
 	names, ok, err := c.list(i.opts.GroupsClaim)
@@ -273,7 +272,8 @@ func (i *Issuer) regroup(ctx context.Context, u *cloud.User, c claims) error {
 	return nil
 }
 
-// group finds a group, or makes it; nil if there cannot be one of that name.
+// group finds a group, or makes it; nil if there cannot be one of that name,
+// or another system keeps it.
 func (i *Issuer) group(ctx context.Context, name string) (*cloud.Group, error) {
 	if name == "" {
 		return nil, nil
@@ -281,6 +281,9 @@ func (i *Issuer) group(ctx context.Context, name string) (*cloud.Group, error) {
 	g, err := i.dir.Group(ctx, "name", name)
 	if cloud.KindOf(err) == cloud.NotExist {
 		g, err = i.dir.SetGroup(ctx, &cloud.Group{Name: name})
+	}
+	if err == nil && g.ReadOnly {
+		return nil, nil
 	}
 	if k := cloud.KindOf(err); k == cloud.Invalid || k == cloud.NotSupported {
 		i.log.WarnContext(ctx, "a group that the OpenID Connect issuer names cannot be made", "group", name, "error", err)
@@ -319,12 +322,12 @@ func (i *Issuer) join(ctx context.Context, u *cloud.User, x *link, in []cloud.Gr
 		}
 	}
 	for _, id := range enter {
-		if err := i.member(ctx, i.dir.Join(ctx, id, u.ID)); err != nil {
+		if err := gone(i.dir.Join(ctx, id, u.ID)); err != nil {
 			return err
 		}
 	}
 	for _, id := range leave {
-		if err := i.member(ctx, i.dir.Leave(ctx, id, u.ID)); err != nil {
+		if err := gone(i.dir.Leave(ctx, id, u.ID)); err != nil {
 			return err
 		}
 	}
@@ -332,14 +335,9 @@ func (i *Issuer) join(ctx context.Context, u *cloud.User, x *link, in []cloud.Gr
 	return i.links.set(&all)
 }
 
-// member is an error of Join or Leave that matters: not that somebody has
-// removed the group meanwhile, nor that the directory keeps groups itself.
-func (i *Issuer) member(ctx context.Context, err error) error {
-	switch cloud.KindOf(err) {
-	case cloud.NotExist:
-		return nil
-	case cloud.NotSupported:
-		i.log.WarnContext(ctx, "groups of the OpenID Connect issuer cannot be kept in the directory", "error", err)
+// gone is nil where somebody has removed the group meanwhile.
+func gone(err error) error {
+	if cloud.KindOf(err) == cloud.NotExist {
 		return nil
 	}
 	return err

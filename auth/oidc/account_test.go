@@ -203,6 +203,20 @@ func TestProfile(t *testing.T) {
 	}
 }
 
+// Of whom another system keeps nothing is changed but the role, and nobody is made.
+func TestReadOnlyDirectory(t *testing.T) {
+	w := newWorld(t, provision, roles)
+	w.dir.ReadOnly = true
+	u := w.is(w.a.mint(ada("groups", []string{"crew"}, "roles", "opencloudUser")), w.ada.ID)
+	if u.Display != "Ada" || w.groupsOf(u.ID) != "" {
+		t.Errorf("got %+v", u)
+	}
+	if _, err := w.come(w.a.mint(ada("roles", "opencloudAdmin"))); cloud.KindOf(err) != cloud.NotSupported {
+		t.Errorf("a role that cannot be kept: got %v", err)
+	}
+	w.isNot(w.a.mint(ada("sub", "s-bob", "preferred_username", "bob", "roles", "opencloudUser")), cloud.Permission, "none can be made")
+}
+
 func TestRoles(t *testing.T) {
 	const no = "given no role"
 	for _, c := range []struct {
