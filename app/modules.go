@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"path/filepath"
+	"time"
 
 	"opencloud/api/apptokens"
 	"opencloud/api/dav"
@@ -17,6 +18,7 @@ import (
 	"opencloud/auth/bearer"
 	"opencloud/auth/idp"
 	"opencloud/auth/machine"
+	"opencloud/auth/oidc"
 	"opencloud/auth/signed"
 	"opencloud/cloud"
 	"opencloud/core"
@@ -34,6 +36,7 @@ func modules() []Module {
 		{"users", nil, startUsers},
 		{"auth", []string{"users"}, startAuth},
 		{"idp", []string{"users", "auth"}, startIDP},
+		{"oidc", []string{"users", "auth"}, startOIDC},
 		{"app-tokens", []string{"users", "auth"}, startAppTokens},
 		{"signed", []string{"users", "auth"}, startSigned},
 		{"webfinger", []string{"auth"}, startWebfinger},
@@ -146,14 +149,33 @@ func startIDP(_ context.Context, s *System) error {
 	s.Auth.NeedsMore(p.NeedsMore)
 	s.Credentials = append(s.Credentials, p)
 	s.SignIns = p
-	s.alive = func(session string) bool { return p.Alive(session, "") }
+	s.alive = func(session string) bool { return p.Alive(&bearer.Token{Session: session}) }
 	s.IDP = p.Handler(s.Auth.Guess)
+	return nil
+}
+
+func startOIDC(_ context.Context, s *System) error {
+	opts := s.Config.OIDC.Options
+	opts.Insecure = opts.Insecure || s.Config.Insecure
+	finger := &s.Config.Webfinger
+	opts.Clients = []string{finger.WebID, finger.DesktopID, finger.AndroidID, finger.IOSID}
+	i, err := oidc.Open(s.Config.OIDC.Path, s.Directory, opts, s.Log)
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, i.Close)
+	s.Auth.Add(bearer.New(s.Directory, i))
+	s.Credentials = append(s.Credentials, i)
+	s.alive = func(session string) bool { return i.Alive(&bearer.Token{Session: session, Issued: time.Now()}) }
+	s.OIDC = i.Handler()
 	return nil
 }
 
 func startWebfinger(_ context.Context, s *System) error {
 	opts := s.Config.Webfinger
-	opts.Issuer = s.Config.Site().String()
+	if opts.Issuer = s.Config.ExternalIssuer(); opts.Issuer == "" {
+		opts.Issuer = s.Config.Site().String()
+	}
 	s.Webfinger = webfinger.New(opts)
 	return nil
 }
