@@ -245,7 +245,7 @@ func (h *handler) tellCapabilities(r *http.Request, _ string) (any, error) {
 			DAV:            dav{Reports: none, Trashbin: "1.0"},
 			FilesSharing:   sharingOf(o),
 			Spaces:         spaces{Version: "1.0.0", Enabled: true, Projects: true, ShareJail: true, MaxQuota: o.MaxQuota},
-			Graph:          graph{PersonalDataExport: true, Users: graphUsers{ReadOnlyAttributes: none}},
+			Graph:          graph{PersonalDataExport: true, Users: usersOf(o)},
 			PasswordPolicy: passwordPolicy{o.Password.Min, o.Password.Max, o.Password.Lower, o.Password.Upper, o.Password.Digits, o.Password.Special},
 			Search:         search{searchProperties{MTime: keywords{Keywords: none}, MediaType: keywords{Keywords: none}}},
 			Theme:          theme{logo{none}},
@@ -272,6 +272,17 @@ func sharingOf(o *Options) filesSharing {
 			Password: publicPassword{o.LinkPassword, enforcedFor{o.LinkPassword, writable, writable, writable}},
 		},
 		User: userSharing{ProfilePicture: true, Settings: []enabled{}, ExpireDate: enabled{true}},
+	}
+}
+
+// usersOf says what forms for users should not offer.
+func usersOf(o *Options) graphUsers {
+	if !o.Elsewhere {
+		return graphUsers{ReadOnlyAttributes: []string{}}
+	}
+	return graphUsers{
+		ReadOnlyAttributes: []string{"user.onPremisesSamAccountName", "user.displayName", "user.mail", "user.passwordProfile", "user.accountEnabled"},
+		CreateDisabled:     true, DeleteDisabled: true, ChangePasswordDisabled: true,
 	}
 }
 

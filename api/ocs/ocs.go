@@ -27,6 +27,7 @@ type Options struct {
 
 	Password  Passwords `yaml:"-"`
 	MinSearch int       `yaml:"-"` // fewest characters by which people can search for others
+	Elsewhere bool      `yaml:"-"` // users are kept by another system and cannot be changed here
 
 	// Of sharing.
 	LinkPassword         bool     `yaml:"-"` // every link needs a password
