@@ -528,6 +528,41 @@ func TestLinkPasswords(t *testing.T) {
 	}
 }
 
+// The capabilities tell of roles and of what happens to new shares.
+func TestSharingCapabilities(t *testing.T) {
+	denied, _ := cloud.ShareRoleBy("denied")
+	some := opts
+	some.Roles, some.AutoAccept, some.DefaultLink = []string{denied.ID}, true, 0
+	for _, tt := range []struct {
+		opts ocs.Options
+		want map[string]any
+	}{
+		{opts, map[string]any{"deny_access": false, "auto_accept_share": false, "default_permissions": 1.}},
+		{some, map[string]any{"deny_access": true, "auto_accept_share": true, "default_permissions": 0.}},
+	} {
+		w := gather(t, core.Options{}, tt.opts)
+		var caps struct {
+			Capabilities struct {
+				Sharing map[string]any `json:"files_sharing"`
+			}
+		}
+		if err := json.Unmarshal(read(t, w.send("nobody", "GET", "/ocs/v2.php/cloud/capabilities?format=json", "")).OCS.Data, &caps); err != nil {
+			t.Fatal(err)
+		}
+		got := caps.Capabilities.Sharing
+		got["default_permissions"] = got["public"].(map[string]any)["default_permissions"]
+		for key, want := range tt.want {
+			if got[key] != want {
+				t.Errorf("%s: got %v, want %v", key, got[key], want)
+			}
+		}
+		// A link of which nothing is said is what is announced.
+		if e := w.share(t, "path=/docs&shareType=3"); float64(e.Permissions) != tt.want["default_permissions"] {
+			t.Errorf("a new link: got %d, want %v", e.Permissions, tt.want["default_permissions"])
+		}
+	}
+}
+
 // What is in the Shares space can be named by path and by id; what somebody
 // made on it for others shows beside what they received.
 func TestReceivedTargets(t *testing.T) {
