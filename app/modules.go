@@ -109,8 +109,14 @@ func startPeople(_ context.Context, s *System) error {
 		_, err := s.Auth.Guess("", account, func() (*cloud.User, error) { return nil, check() })
 		return err
 	}
-	s.People, err = core.NewPeople(s.core, s.Directory, profiles, opts)
-	return err
+	opts.Log = s.Log
+	people, err := core.NewPeople(s.core, s.Directory, profiles, opts)
+	if err != nil {
+		return err
+	}
+	s.People = people
+	s.closers = append(s.closers, people.Close)
+	return nil
 }
 
 func startDAV(_ context.Context, s *System) error {

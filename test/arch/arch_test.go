@@ -22,6 +22,7 @@ var may = map[string][]string{
 	"storage":   {"cloud", "storage"},
 	"directory": {"cloud", "directory"},
 	"auth":      {"cloud", "auth"},
+	"search":    {"cloud", "search"},
 	"core":      {"cloud"}, // no driver: rules do not know disks
 	"api/httpx": {"cloud"},
 	"api":       {"cloud", "api/httpx"},                                   // not core, not drivers, not each other
