@@ -33,6 +33,7 @@ type System struct {
 	Store     cloud.Store
 	Files     cloud.Files
 	Uploads   cloud.Uploads
+	Shares    cloud.Shares
 	People    cloud.People
 
 	Credentials []cloud.Credentials // of all modules that keep some
@@ -40,7 +41,7 @@ type System struct {
 	// What the protocols serve; nil: not running.
 	DAV, TUS, Graph, OCS, Settings, IDP, Webfinger, Wellknown http.Handler
 
-	core          *core.Core     // Files and Uploads
+	core          *core.Core     // Files, Uploads and Shares
 	adminPassword string         // see Started
 	closers       []func() error // in the order of starting
 }

@@ -18,6 +18,7 @@ import (
 	"opencloud/core"
 	"opencloud/directory/builtin"
 	"opencloud/directory/profile"
+	"opencloud/directory/secret"
 	"opencloud/storage/posix"
 )
 
@@ -92,8 +93,15 @@ func startStorage(ctx context.Context, s *System) error {
 }
 
 func startFiles(_ context.Context, s *System) error {
-	s.core = core.New(s.Store, s.Config.Core)
-	s.Files, s.Uploads = s.core, s.core
+	opts, cost := s.Config.Core, s.Config.IDM.Options
+	secrets, err := secret.New(secret.Options{Memory: cost.Memory, Time: cost.Time, Threads: cost.Threads, Checks: cost.Checks, Remember: cost.Remember})
+	if err != nil {
+		return err
+	}
+	opts.Secrets, opts.Log = secrets, s.Log
+	s.core = core.New(s.Store, opts)
+	s.Files, s.Uploads, s.Shares = s.core, s.core, s.core
+	s.closers = append(s.closers, s.core.Close)
 	return nil
 }
 

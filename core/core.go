@@ -21,8 +21,8 @@ type Options struct {
 	UploadExpiry time.Duration `yaml:"upload_expiration" env:"STORAGE_USERS_UPLOAD_EXPIRATION" default:"24h" doc:"How long an unfinished upload can be resumed."`
 	MaxLock      time.Duration `yaml:"max_lock" env:"OCDAV_MAX_LOCK_TIMEOUT" default:"24h" doc:"Longest time for which a client can lock a file."`
 
-	LinkPassword         bool `yaml:"link_must_have_password" env:"OC_SHARING_PUBLIC_SHARE_MUST_HAVE_PASSWORD" default:"true" doc:"Every public link needs a password, except those to look at of people who may do without."`
-	WritableLinkPassword bool `yaml:"writeable_link_must_have_password" env:"OC_SHARING_PUBLIC_WRITEABLE_SHARE_MUST_HAVE_PASSWORD" default:"false" doc:"Every public link by which something can be changed needs a password."`
+	LinkPassword         bool `yaml:"protect_links" env:"OC_SHARING_PUBLIC_SHARE_MUST_HAVE_PASSWORD" default:"true" doc:"Every public link needs a password, except those to look at of people who may do without."`
+	WritableLinkPassword bool `yaml:"protect_writeable_links" env:"OC_SHARING_PUBLIC_WRITEABLE_SHARE_MUST_HAVE_PASSWORD" default:"false" doc:"Every public link by which something can be changed needs a password."`
 	AutoAccept           bool `yaml:"auto_accept_shares" env:"FRONTEND_AUTO_ACCEPT_SHARES" default:"true" doc:"What is shared with people appears in their Shares space by itself, unless they choose otherwise."`
 
 	Secrets Secrets      `yaml:"-"` // nil: links cannot have passwords

@@ -170,8 +170,8 @@ func TestHome(t *testing.T) {
 	}
 	w.user = light
 	w.do(403, "GET", "/graph/v1.0/me/drive", "", nil)
-	if got := w.names(""); got != "" {
-		t.Errorf("who has no home: got %q, want no drives", got)
+	if got := w.names(""); got != "Shares" {
+		t.Errorf("who has no home: got %q, want only what others share", got)
 	}
 }
 
@@ -201,15 +201,15 @@ func TestListing(t *testing.T) {
 		w.project(name)
 	}
 	for query, want := range map[string]string{
-		"$orderby=name": "a,Alan Turing,b,C",
+		"$orderby=name": "a,Alan Turing,b,C,Shares",
 		"$orderby=name+asc&$filter=driveType+eq+project":                  "a,b,C",
 		"$orderby=name%20desc&$filter=driveType+eq+'project'":             "C,b,a",
 		"$filter=driveType%20eq%20personal":                               "Alan Turing",
-		"$filter=":                                                        "Alan Turing,b,C,a",
-		"$filter=driveType+eq+virtual":                                    "",
+		"$filter=":                                                        "Alan Turing,b,C,a,Shares",
+		"$filter=driveType+eq+virtual":                                    "Shares",
 		"$filter=driveType+eq+'mountpoint'":                               "",
 		"$filter=driveType+eq+mountpoint+or+name+eq+'C'":                  "C",
-		"$filter=not+(driveType+eq+personal)+and+name+ne+C&$orderby=name": "a,b",
+		"$filter=not+(driveType+eq+personal)+and+name+ne+C&$orderby=name": "a,b,Shares",
 		"$filter=id+eq+'" + string(w.home().ID) + "'":                     "Alan Turing",
 		"$filter=id+eq+" + string(w.home().ID):                            "Alan Turing",
 		"$expand=root($expand=permissions)&$filter=name+eq+b":             "b",
