@@ -142,7 +142,7 @@ func startTUS(_ context.Context, s *System) error {
 func startGraph(_ context.Context, s *System) error {
 	opts := s.Config.Graph
 	opts.Product = product
-	s.Graph = graph.New(s.Files, s.People, opts)
+	s.Graph = graph.New(s.Files, s.Shares, s.People, opts)
 	return nil
 }
 
