@@ -102,6 +102,7 @@ type knock struct {
 func callers(t *testing.T, s *System, f *front) ([]knock, *strings.Replacer) {
 	t.Helper()
 	c := &client{t, f}
+	h := &hall{client: c, s: s, f: f}
 	user := func(name string) (id string) {
 		u := c.do(201, "admin", password, "POST", "/graph/v1.0/users", `{"displayName":"`+name+`","onPremisesSamAccountName":"`+name+`","mail":"`+name+`@example.org","passwordProfile":{"password":"`+password+`"}}`)
 		return u["id"].(string)
@@ -128,6 +129,8 @@ func callers(t *testing.T, s *System, f *front) ([]knock, *strings.Replacer) {
 		{"other", token(newBrowser(t, f).signInAs("bob"))},
 		{"admin", token(newBrowser(t, f).signInAs("admin"))},
 		{"basic", basic("ada")},
+		{"app", basicAuth("ada", h.appToken(basic("ada"), "expiry=1h"))},
+		{"signed", h.signature("ada", h.signingKey(basic("ada")))},
 		{"expired", token(expired)},
 		{"revoked", token(revoked)},
 	}, strings.NewReplacer("{ada}", ada, "{bob}", bob, "{home}", home, "{root}", string(root))

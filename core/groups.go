@@ -54,6 +54,9 @@ func (p *People) RemoveGroup(ctx context.Context, id cloud.GroupID) error {
 	if err == nil {
 		err = p.dir.RemoveGroup(ctx, id)
 	}
+	if err == nil && p.education != nil {
+		err = p.education.forgetGroup(ctx, id)
+	}
 	return cloud.E("core.RemoveGroup", cloud.Ref{}, err)
 }
 

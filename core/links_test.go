@@ -298,7 +298,7 @@ func TestFileDrop(t *testing.T) {
 	w.is("Lock", err, cloud.Permission)
 	n, err := w.Stat(visitor, below(""))
 	w.is("Stat of the drop", err, nil)
-	equal(t, "bits of the drop", n.Rights.OCS(n.Class()), cloud.OCSCreate)
+	equal(t, "bits of the drop", n.Rights.OCS(n.Kind()), cloud.OCSCreate)
 
 	got := map[string]string{}
 	for n, err := range w.List(w.ctx, w.ref("drop")) {

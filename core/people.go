@@ -30,6 +30,9 @@ type PeopleOptions struct {
 	Credentials []cloud.Credentials `yaml:"-"`
 	// Log is told what went wrong beside the requests; nil: slog.Default.
 	Log *slog.Logger `yaml:"-"`
+	// Schools forget users and groups that go; nil: there are none.
+	Schools   cloud.Schools    `yaml:"-"`
+	Education EducationOptions `yaml:"-"`
 }
 
 // maxFound is how many users or groups a search yields to who may not manage them.
@@ -43,6 +46,8 @@ type People struct {
 	policy   *Policy
 	opts     PeopleOptions
 
+	education *Education // nil: there are no schools
+
 	mu sync.Mutex // one change at a time: they are made of what was read before
 
 	work    work
@@ -54,8 +59,8 @@ var _ cloud.People = (*People)(nil)
 
 // NewPeople puts the rules over a directory. From then on a personal space is
 // made only for whom the directory knows, things are shared with nobody else,
-// and the passwords of links keep to the policy, so call it before c is used.
-// It goes on with what an earlier one has left; Close ends that.
+// and the passwords of links keep to the policy, so call it before c is used. It
+// goes on with what an earlier one has left; Close ends that.
 func NewPeople(c *Core, dir cloud.Directory, profiles cloud.Profiles, opts PeopleOptions) (*People, error) {
 	policy, err := NewPolicy(opts.Password)
 	if err != nil {
@@ -73,6 +78,9 @@ func NewPeople(c *Core, dir cloud.Directory, profiles cloud.Profiles, opts Peopl
 		opts.Log = slog.Default()
 	}
 	p := &People{core: c, dir: dir, profiles: profiles, policy: policy, opts: opts}
+	if opts.Schools != nil {
+		p.education = &Education{people: p, schools: opts.Schools, opts: opts.Education}
+	}
 	p.work.begin(opts.Log)
 	if err := p.recallRemoved(); err != nil {
 		return nil, cloud.E("core.NewPeople", cloud.Ref{}, err)
@@ -98,6 +106,9 @@ func (p *People) Close() error {
 	}
 	return nil
 }
+
+// Education is nil unless there are schools.
+func (p *People) Education() *Education { return p.education }
 
 // demand is the caller if they have one of the permissions.
 func demand(ctx context.Context, any ...cloud.SystemPermission) (*cloud.User, error) {
@@ -212,14 +223,13 @@ func (p *People) AddUser(ctx context.Context, u *cloud.User, password string) (*
 }
 
 func (p *People) addUser(ctx context.Context, u cloud.User, password string) (*cloud.User, error) {
-	me, err := demand(ctx, cloud.ManageUsers)
-	if err != nil {
+	if _, err := demand(ctx, cloud.ManageUsers); err != nil {
 		return nil, err
 	}
 	if u.Role == "" {
 		u.Role = cloud.RoleUser
 	}
-	if err := mayGive(me, cloud.RoleUser, u.Role); err != nil {
+	if err := mayGive(ctx, cloud.RoleUser, u.Role); err != nil {
 		return nil, err
 	}
 	u.ID = ""
@@ -242,18 +252,32 @@ func (p *People) addUser(ctx context.Context, u cloud.User, password string) (*c
 	return made, err
 }
 
-// mayGive says whether a user may turn somebody's role into another.
-func mayGive(me *cloud.User, old, role string) error {
+// mayGive says whether the caller may turn somebody's role into another.
+func mayGive(ctx context.Context, old, role string) error {
 	if role == old {
 		return nil
 	}
-	if !me.May(cloud.ManageRoles) {
-		return cloud.Permission
+	if _, err := demand(ctx, cloud.ManageRoles); err != nil {
+		return err
+	}
+	if err := inPerson(ctx); err != nil {
+		return err
 	}
 	if r, ok := cloud.RoleBy(role); role != "" && (!ok || r.ID != role) {
 		return cloud.Refuse(cloud.Invalid, "There is no role %.40q.", role)
 	}
 	return nil
+}
+
+// mayTouch says whether who may manage users may change or remove this one. Who
+// cannot give roles gets at nobody with more than the usual one: with a new
+// password they could sign in as them.
+func mayTouch(me, u *cloud.User) error {
+	switch {
+	case me.ID == u.ID, me.May(cloud.ManageRoles), u.Role == "", u.Role == cloud.RoleUser, u.Role == cloud.RoleUserLight:
+		return nil
+	}
+	return cloud.Refuse(cloud.Permission, "Only an administrator may change this user.")
 }
 
 // check says what is wrong with what is to be set, beyond what a directory
@@ -324,6 +348,9 @@ func (p *People) changeUser(ctx context.Context, id cloud.UserID, c cloud.UserCh
 	if err == nil && p.removed.has(id) {
 		err = cloud.NotExist
 	}
+	if err == nil {
+		err = mayTouch(me, old)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -339,7 +366,7 @@ func (p *People) changeUser(ctx context.Context, id cloud.UserID, c cloud.UserCh
 	if c.Disabled != nil {
 		next.Disabled = *c.Disabled
 	}
-	if err := mayGive(me, old.Role, next.Role); err != nil {
+	if err := mayGive(ctx, old.Role, next.Role); err != nil {
 		return nil, err
 	}
 	if c.Name != nil && *c.Name == old.Name {
@@ -349,6 +376,9 @@ func (p *People) changeUser(ctx context.Context, id cloud.UserID, c cloud.UserCh
 		return nil, err
 	}
 	if c.Password != nil {
+		if err := inPerson(ctx); err != nil {
+			return nil, err
+		}
 		if err := p.policy.Check(password, about(&next)...); err != nil {
 			return nil, err
 		}
@@ -386,6 +416,9 @@ func (p *People) ChangePassword(ctx context.Context, current, next string) error
 
 func (p *People) changePassword(ctx context.Context, current, next string) error {
 	me, err := caller(ctx)
+	if err == nil {
+		err = inPerson(ctx)
+	}
 	if err != nil {
 		return err
 	}

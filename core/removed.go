@@ -171,6 +171,13 @@ func (p *People) removeUser(ctx context.Context, id cloud.UserID) error {
 	if id == me.ID {
 		return cloud.Refuse(cloud.Permission, "You cannot remove yourself. Ask another administrator.")
 	}
+	u, err := p.dir.User(ctx, "id", string(id))
+	if err == nil {
+		err = mayTouch(me, u)
+	}
+	if err != nil {
+		return err
+	}
 	ctx = context.WithoutCancel(ctx) // who has begun should come to the end
 	if p.removed.has(id) {
 		return p.eraseRemoved(ctx, id)
@@ -219,6 +226,11 @@ func (p *People) erase(ctx context.Context, id cloud.UserID) error {
 	}
 	for _, c := range p.opts.Credentials {
 		if err := c.Forget(ctx, id); err != nil {
+			return err
+		}
+	}
+	if p.education != nil {
+		if err := p.education.forgetUser(ctx, id); err != nil {
 			return err
 		}
 	}

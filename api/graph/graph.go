@@ -25,7 +25,8 @@ type Options struct {
 	MaxBind int      `yaml:"group_members_patch_limit" env:"GRAPH_GROUP_MEMBERS_PATCH_LIMIT" default:"20" doc:"Most members that one request can put into a group."`
 	Roles   []string `yaml:"available_roles" env:"GRAPH_AVAILABLE_ROLES" default:"" doc:"Ids of the roles that can be given when something is shared, see sharing.md; empty is the usual ones."`
 
-	Product string `yaml:"-"` // what the application is called whose roles users have
+	Product   string          `yaml:"-"` // what the application is called whose roles users have
+	Education cloud.Education `yaml:"-"` // nil: there are no schools
 	// Links returns what signs addresses for the caller: a query to be put
 	// behind a path (see httpx.Site.Abs; not escaped), with which it can be read
 	// for a while without credentials. It returns nil for a caller who gets
@@ -134,6 +135,9 @@ func table() []route {
 // New serves /graph/v1.0 and /graph/v1beta1, which are the same here.
 func New(files cloud.Files, shares cloud.Shares, people cloud.People, opts Options) http.Handler {
 	h := &handler{files: files, shares: shares, people: people, opts: opts, routes: table()}
+	if opts.Education != nil {
+		h.routes = append(h.routes, educationTable()...)
+	}
 	for i := range h.routes {
 		h.routes[i].segments = strings.Split(h.routes[i].path, "/")
 	}

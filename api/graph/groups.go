@@ -163,17 +163,30 @@ func (h *handler) apply(r *http.Request, c *groupChange, g *cloud.Group) (*cloud
 
 // referred is the user that a reference such as "https://.../users/{id}" names.
 func (h *handler) referred(r *http.Request, ref string) (*cloud.User, error) {
-	u, err := url.Parse(ref)
-	if err == nil {
-		if _, id, ok := strings.Cut(u.Path, "/users/"); ok && id != "" && !strings.Contains(id, "/") {
-			found, err := h.people.User(r.Context(), "id", id)
-			if errors.Is(err, cloud.NotExist) {
-				err = cloud.Refuse(cloud.NotExist, "There is no user %.60q.", id)
-			}
-			return found, err
+	id, err := refers(ref, "users")
+	if err != nil {
+		return nil, err
+	}
+	u, err := h.people.User(r.Context(), "id", id)
+	return u, noSuch(err, "user", id)
+}
+
+// refers is the id in a reference to one of the users, say.
+func refers(ref, among string) (id string, err error) {
+	if u, err := url.Parse(ref); err == nil {
+		if _, id, ok := strings.Cut(u.Path, "/"+among+"/"); ok && id != "" && !strings.Contains(id, "/") {
+			return id, nil
 		}
 	}
-	return nil, cloud.Refuse(cloud.Invalid, "%.80q is not a reference to a user.", ref)
+	return "", cloud.Refuse(cloud.Invalid, "%.80q is not a reference to one of the %s.", ref, among)
+}
+
+// noSuch says what does not exist: not what the path names but what the body does.
+func noSuch(err error, what, id string) error {
+	if errors.Is(err, cloud.NotExist) {
+		return cloud.Refuse(cloud.NotExist, "There is no %s %.60q.", what, id)
+	}
+	return err
 }
 
 func (h *handler) createGroup(w http.ResponseWriter, r *http.Request, _ []string) error {

@@ -66,7 +66,7 @@ func (h *handler) invite(w http.ResponseWriter, r *http.Request, args []string) 
 	if err != nil {
 		return err
 	}
-	on, err := h.classOf(r, ref)
+	on, err := h.kindOf(r, ref)
 	if err != nil {
 		return err
 	}
@@ -90,9 +90,9 @@ func (h *handler) invite(w http.ResponseWriter, r *http.Request, args []string) 
 	return write(w, r, http.StatusOK, collection[permission]{Value: value})
 }
 
-// classOf is what kind of place something is. Who manages spaces may name the
+// kindOf is what kind of node something is. Who manages spaces may name the
 // root of one that they are no member of.
-func (h *handler) classOf(r *http.Request, ref cloud.Ref) (cloud.Class, error) {
+func (h *handler) kindOf(r *http.Request, ref cloud.Ref) (cloud.NodeKind, error) {
 	if ref.Node == ref.Space.Root() && ref.Space != cloud.SharesSpace {
 		return cloud.OnRoot, nil
 	}
@@ -100,7 +100,7 @@ func (h *handler) classOf(r *http.Request, ref cloud.Ref) (cloud.Class, error) {
 	if err != nil {
 		return 0, err
 	}
-	return n.Class(), nil
+	return n.Kind(), nil
 }
 
 // takeBack undoes what an invitation that failed has done, whether the client

@@ -148,7 +148,7 @@ func (n *naming) remoteOf(m *cloud.Mount) (*remoteItem, error) {
 		return nil, err
 	}
 	item.By = &identitySet{User: by}
-	item.Permissions, err = n.permissions(m.Grants, m.Node.Class())
+	item.Permissions, err = n.permissions(m.Grants, m.Node.Kind())
 	return item, err
 }
 
@@ -221,7 +221,7 @@ func (h *handler) detailOf(r *http.Request) (*detail, error) {
 
 // item is a node; what is mounted in the Shares space says what it is.
 func (d *detail) item(n *cloud.Node) (item driveItem, err error) {
-	gs, on := n.Grants, n.Class()
+	gs, on := n.Grants, n.Kind()
 	if _, ok := cloud.ParseMountID(n.ID); ok && n.Space == cloud.SharesSpace {
 		m, err := d.shares.Mount(d.Context(), n.ID)
 		if err != nil {

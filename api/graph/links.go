@@ -16,7 +16,7 @@ type sharingLink struct {
 	Quick    bool   `json:"@libre.graph.quickLink"`
 }
 
-func (n *naming) linkOf(g *cloud.Grant, on cloud.Class) *sharingLink {
+func (n *naming) linkOf(g *cloud.Grant, on cloud.NodeKind) *sharingLink {
 	t, _ := cloud.LinkTypeOf(g.Rights, on)
 	l := &sharingLink{Type: string(t), Prevents: t == cloud.LinkBlocksDownload, Name: g.Link.Name, Quick: g.Link.Quick}
 	if g.To.Link != "" {
@@ -26,7 +26,7 @@ func (n *naming) linkOf(g *cloud.Grant, on cloud.Class) *sharingLink {
 }
 
 // linkRights are those of a type of link on a node.
-func linkRights(t cloud.LinkType, on cloud.Class) (cloud.Rights, error) {
+func linkRights(t cloud.LinkType, on cloud.NodeKind) (cloud.Rights, error) {
 	rights, ok := t.Rights(on)
 	if !ok {
 		return 0, cloud.Refuse(cloud.Invalid, "There is no link of the type %.40q here.", t)
@@ -41,7 +41,7 @@ type linkChange struct {
 	Quick *bool           `json:"@libre.graph.quickLink"`
 }
 
-func (l *linkChange) applyTo(c *cloud.GrantChange, g *cloud.Grant, on cloud.Class) error {
+func (l *linkChange) applyTo(c *cloud.GrantChange, g *cloud.Grant, on cloud.NodeKind) error {
 	c.Name = l.Name
 	if l.Quick != nil && *l.Quick != g.Link.Quick {
 		return cloud.Refuse(cloud.Invalid, "Whether it is the quick link is said when a link is made.")
@@ -77,7 +77,7 @@ func (h *handler) createLink(w http.ResponseWriter, r *http.Request, args []stri
 	if err != nil {
 		return err
 	}
-	rights, err := linkRights(want.Type, n.Class())
+	rights, err := linkRights(want.Type, n.Kind())
 	if err != nil {
 		return err
 	}

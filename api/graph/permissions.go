@@ -79,8 +79,8 @@ func (n *naming) group(id cloud.GroupID) (*identity, error) {
 	return who, nil
 }
 
-// permission is a grant on a node of a class.
-func (n *naming) permission(g *cloud.Grant, on cloud.Class) (permission, error) {
+// permission is a grant on a node of a kind.
+func (n *naming) permission(g *cloud.Grant, on cloud.NodeKind) (permission, error) {
 	p := permission{ID: string(g.ID), Expires: g.Expires.UTC(), Made: g.Made.UTC()}
 	by, err := n.user(g.By)
 	if err != nil {
@@ -106,7 +106,7 @@ func (n *naming) permission(g *cloud.Grant, on cloud.Class) (permission, error) 
 	return p, err
 }
 
-func (n *naming) permissions(gs []cloud.Grant, on cloud.Class) ([]permission, error) {
+func (n *naming) permissions(gs []cloud.Grant, on cloud.NodeKind) ([]permission, error) {
 	all := make([]permission, len(gs))
 	for i := range gs {
 		var err error
@@ -198,7 +198,7 @@ func (h *handler) permissions(w http.ResponseWriter, r *http.Request, args []str
 	}
 	if q.wants(permissionSelect[2]) {
 		out.Roles = []roleDefinition{}
-		for _, role := range h.offered(n.Rights, n.Class()) {
+		for _, role := range h.offered(n.Rights, n.Kind()) {
 			if q.role(&role) {
 				out.Roles = append(out.Roles, definitionOf(role))
 			}
@@ -208,7 +208,7 @@ func (h *handler) permissions(w http.ResponseWriter, r *http.Request, args []str
 	part := slice(r, q.window, gs)
 	out.Count, out.Next = part.Count, part.Next
 	if q.wants(permissionSelect[0]) {
-		if out.Value, err = h.naming(r).permissions(part.Value, n.Class()); err != nil {
+		if out.Value, err = h.naming(r).permissions(part.Value, n.Kind()); err != nil {
 			return err
 		}
 	}
@@ -240,7 +240,7 @@ func (h *handler) showPermission(w http.ResponseWriter, r *http.Request, g *clou
 	if err != nil {
 		return err
 	}
-	p, err := h.naming(r).permission(g, n.Class())
+	p, err := h.naming(r).permission(g, n.Kind())
 	if err != nil {
 		return err
 	}
@@ -296,7 +296,7 @@ func (h *handler) updatePermission(w http.ResponseWriter, r *http.Request, args 
 	change := cloud.GrantChange{Expires: want.Expires.at, Secret: want.Password}
 	switch {
 	case g.Link != nil && want.Link != nil:
-		if err := want.Link.applyTo(&change, g, n.Class()); err != nil {
+		if err := want.Link.applyTo(&change, g, n.Kind()); err != nil {
 			return err
 		}
 	case want.Link != nil:
@@ -306,7 +306,7 @@ func (h *handler) updatePermission(w http.ResponseWriter, r *http.Request, args 
 		if g.Link != nil {
 			return cloud.Refuse(cloud.Invalid, "A link has a type, not roles.")
 		}
-		rights, err := h.wantedRights(want.Roles, want.Actions, n.Class())
+		rights, err := h.wantedRights(want.Roles, want.Actions, n.Kind())
 		if err != nil {
 			return err
 		}

@@ -62,7 +62,7 @@ func (h *handler) inUse(role cloud.ShareRole) bool {
 }
 
 // offered are the roles that somebody with these rights may give on a node.
-func (h *handler) offered(have cloud.Rights, on cloud.Class) []cloud.ShareRole {
+func (h *handler) offered(have cloud.Rights, on cloud.NodeKind) []cloud.ShareRole {
 	if len(h.opts.Roles) == 0 {
 		return cloud.OfferedRoles(have, on, nil)
 	}
@@ -97,7 +97,7 @@ func (h *handler) roleDefinition(w http.ResponseWriter, r *http.Request, args []
 
 // wantedRights are those that a client asks for on a node: by one role or by
 // a list of actions.
-func (h *handler) wantedRights(roles, actions []string, on cloud.Class) (cloud.Rights, error) {
+func (h *handler) wantedRights(roles, actions []string, on cloud.NodeKind) (cloud.Rights, error) {
 	switch {
 	case len(roles) == 1 && len(actions) == 0:
 		role, ok := cloud.ShareRoleBy(roles[0])

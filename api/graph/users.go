@@ -307,23 +307,26 @@ type userChange struct {
 	} `json:"passwordProfile"`
 }
 
-func (c *userChange) read(w http.ResponseWriter, r *http.Request) error {
-	err := read(w, r, c, "identities")
-	if err == nil && c.Password.Force {
-		err = cloud.Refuse(cloud.NotSupported, "Users cannot be made to change their password here.")
+// fixedUser are the properties of a user that cannot be set.
+var fixedUser = []string{"identities"}
+
+// check is for what cannot be done, whatever it is to.
+func (c *userChange) check() error {
+	if c.Password.Force {
+		return cloud.Refuse(cloud.NotSupported, "Users cannot be made to change their password here.")
 	}
-	return err
+	return nil
 }
 
-func (h *handler) createUser(w http.ResponseWriter, r *http.Request, _ []string) error {
-	var c userChange
-	if err := c.read(w, r); err != nil {
-		return err
-	}
+// user is a new one, with a password.
+func (c *userChange) user() (u *cloud.User, password string, err error) {
 	if c.ID != nil || c.Type != nil && *c.Type != "Member" {
-		return cloud.Refuse(cloud.Invalid, "The id and the type of a user cannot be chosen.")
+		return nil, "", cloud.Refuse(cloud.Invalid, "The id and the type of a user cannot be chosen.")
 	}
-	u, password := &cloud.User{}, ""
+	if err := c.check(); err != nil {
+		return nil, "", err
+	}
+	u = &cloud.User{}
 	for to, from := range map[*string]*string{
 		&u.Name: c.AccountName, &u.Display: c.DisplayName, &u.GivenName: c.GivenName, &u.Surname: c.Surname, &u.Mail: c.Mail,
 		&u.Language: c.Language, &password: c.Password.Password,
@@ -333,7 +336,37 @@ func (h *handler) createUser(w http.ResponseWriter, r *http.Request, _ []string)
 		}
 	}
 	u.Disabled = c.Enabled != nil && !*c.Enabled
-	u, err := h.people.AddUser(r.Context(), u, password)
+	return u, password, nil
+}
+
+// change is that of a user who is there.
+func (c *userChange) change(u *cloud.User) (cloud.UserChange, error) {
+	if c.ID != nil && *c.ID != string(u.ID) || c.Type != nil && *c.Type != typeOf(u) {
+		return cloud.UserChange{}, cloud.Refuse(cloud.Invalid, "The id and the type of a user cannot be changed.")
+	}
+	if err := c.check(); err != nil {
+		return cloud.UserChange{}, err
+	}
+	change := cloud.UserChange{
+		Name: c.AccountName, Display: c.DisplayName, GivenName: c.GivenName, Surname: c.Surname, Mail: c.Mail,
+		Language: c.Language, Password: c.Password.Password,
+	}
+	if c.Enabled != nil {
+		change.Disabled = new(!*c.Enabled)
+	}
+	return change, nil
+}
+
+func (h *handler) createUser(w http.ResponseWriter, r *http.Request, _ []string) error {
+	var c userChange
+	if err := read(w, r, &c, fixedUser...); err != nil {
+		return err
+	}
+	u, password, err := c.user()
+	if err != nil {
+		return err
+	}
+	u, err = h.people.AddUser(r.Context(), u, password)
 	if err != nil {
 		return err
 	}
@@ -358,23 +391,17 @@ func (h *handler) updateMe(w http.ResponseWriter, r *http.Request, _ []string) e
 
 func (h *handler) changeUser(w http.ResponseWriter, r *http.Request, u *cloud.User) error {
 	var c userChange
-	if err := c.read(w, r); err != nil {
+	if err := read(w, r, &c, fixedUser...); err != nil {
 		return err
 	}
 	if err := h.matchesUser(r, u); err != nil {
 		return err
 	}
-	if c.ID != nil && *c.ID != string(u.ID) || c.Type != nil && *c.Type != typeOf(u) {
-		return cloud.Refuse(cloud.Invalid, "The id and the type of a user cannot be changed.")
+	change, err := c.change(u)
+	if err != nil {
+		return err
 	}
-	change := cloud.UserChange{
-		Name: c.AccountName, Display: c.DisplayName, GivenName: c.GivenName, Surname: c.Surname, Mail: c.Mail,
-		Language: c.Language, Password: c.Password.Password,
-	}
-	if c.Enabled != nil {
-		change.Disabled = new(!*c.Enabled)
-	}
-	u, err := h.people.ChangeUser(r.Context(), u.ID, change)
+	u, err = h.people.ChangeUser(r.Context(), u.ID, change)
 	if err != nil {
 		return err
 	}

@@ -217,6 +217,7 @@ func (h *handler) capabilities(site *httpx.Site) answer {
 			Core: coreCap{
 				PollInterval: 60,
 				WebDAVRoot:   "remote.php/webdav",
+				URLSigning:   h.opts.SigningKey != nil,
 				Status: status{
 					Installed:      true,
 					Version:        o.Version + ".0",
