@@ -38,10 +38,12 @@ type world struct {
 	people *core.People
 	user   *cloud.User
 	opts   core.PeopleOptions
+	rules  core.Options
+	graph  Options
 }
 
 func start(t *testing.T) *world {
-	w := &world{t: t, store: mem.New(), user: alan, opts: core.PeopleOptions{MinSearch: 3, Password: core.PasswordOptions{Min: 8}}}
+	w := &world{t: t, store: mem.New(), user: alan, opts: core.PeopleOptions{MinSearch: 3, Password: core.PasswordOptions{Min: 8}}, graph: Options{MaxBind: 3, Product: "Test"}}
 	w.store.Capacity = 1 << 30
 	w.dir = dirmem.New(alan, grace, light, admin)
 	w.serve()
@@ -51,14 +53,14 @@ func start(t *testing.T) *world {
 // serve has rules that know nothing from before.
 func (w *world) serve() {
 	w.t.Helper()
-	w.core = core.New(w.store, core.Options{})
+	w.core = core.New(w.store, w.rules)
 	people, err := core.NewPeople(w.core, w.dir, w.dir, w.opts)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { people.Close() })
 	w.people = people
-	w.h = New(w.core, w.core, people, Options{MaxBind: 3, Product: "Test"})
+	w.h = New(w.core, w.core, people, w.graph)
 }
 
 func (w *world) ctx() context.Context {
