@@ -105,7 +105,8 @@ func (h *handler) listItems(w http.ResponseWriter, r *http.Request, ref cloud.Re
 	return answer(w, l, h.files.List(r.Context(), ref), d.item)
 }
 
-// content sends the client to where it can read a file without credentials.
+// content sends the client to where it can read a file without credentials,
+// or with them, where there is no such place.
 func (h *handler) content(w http.ResponseWriter, r *http.Request, args []string) error {
 	ref, err := below(args)
 	if err != nil {
@@ -126,7 +127,7 @@ func (h *handler) content(w http.ResponseWriter, r *http.Request, args []string)
 	}
 	link := d.link(n)
 	if link == "" {
-		return cloud.Refuse(cloud.NotSupported, "Read it by WebDAV: there are no addresses for downloads here.")
+		link = davURL(r, cloud.ItemID(n.Space, n.ID))
 	}
 	w.Header().Set("Location", link)
 	w.Header().Set("Cache-Control", "no-store")

@@ -159,7 +159,8 @@ func TestChangingItems(t *testing.T) {
 func TestContent(t *testing.T) {
 	p := gather(t)
 	path := p.at("docs/plan.txt")
-	p.call(501, "GET", path+"/content", "")
+	answer := p.do(302, "GET", "/graph/v1beta1/"+path+"/content", "", nil)
+	p.same("with credentials", answer.Header.Get("Location"), "https://cloud.example.org/base/dav/spaces/"+p.ids["docs/plan.txt"])
 	if got := p.call(200, "GET", path+"?$select="+downloadURL, ""); got[downloadURL] != nil {
 		t.Errorf("without a key to sign with: got %v", got)
 	}
@@ -168,7 +169,7 @@ func TestContent(t *testing.T) {
 	}
 	p.serve()
 	want := "https://cloud.example.org/base/dav/spaces/" + p.ids["docs/plan.txt"] + "?sign=" + url.QueryEscape("alan/dav/spaces/"+p.ids["docs/plan.txt"])
-	answer := p.do(302, "GET", "/graph/v1beta1/"+path+"/content", "", nil)
+	answer = p.do(302, "GET", "/graph/v1beta1/"+path+"/content", "", nil)
 	p.same("address", answer.Header.Get("Location"), want)
 	p.same("may not be kept", answer.Header.Get("Cache-Control"), "no-store")
 	p.same("address in an item", p.call(200, "GET", path+"?$select="+downloadURL, "")[downloadURL], any(want))
