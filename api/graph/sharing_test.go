@@ -3,6 +3,7 @@ package graph
 import (
 	"fmt"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -738,4 +739,65 @@ func TestSharedByMe(t *testing.T) {
 	p.same("ids", pick(all, "id"), []string{p.project, p.ids["letter.txt"], p.ids["docs/sub"]})
 	p.as("grace")
 	p.same("what grace shares", len(values(p.call(200, "GET", "me/drive/sharedByMe", ""))), 0)
+}
+
+// Who chose so finds what others share in the list, and takes from it what
+// they want in their tree.
+func TestAcceptingByHand(t *testing.T) {
+	p := gather(t)
+	p.rules.AutoAccept = false
+	p.serve()
+	p.share("docs", viewer, "grace")
+	p.as("grace")
+	item := values(p.call(200, "GET", "me/drive/sharedWithMe", ""))[0]
+	p.same("synced", item["@client.synchronize"], false)
+	const mountpoints = "me/drives?$filter=driveType%20eq%20mountpoint"
+	p.same("mountpoints", len(values(p.call(200, "GET", mountpoints, ""))), 0)
+	p.call(200, "POST", "drives/"+string(cloud.SharesSpace)+"/root/children", `{"name":"docs","remoteItem":{"id":"`+p.ids["docs"]+`"}}`)
+	p.same("mountpoints", len(values(p.call(200, "GET", mountpoints, ""))), 1)
+	in := "drives/" + string(cloud.SharesSpace) + "/items/" + url.PathEscape(fmt.Sprint(item["id"]))
+	p.same("by its own property", p.call(200, "PATCH", in, `{"@client.synchronize":false}`)["@client.synchronize"], false)
+}
+
+func TestDenying(t *testing.T) {
+	p := gather(t)
+	p.graph.Roles = []string{editor, denied}
+	p.serve()
+	p.share("docs", editor, "crew")
+	got := p.share("docs/sub", denied, "grace")
+	p.same("role", got["roles"], any([]any{denied}))
+	p.as("light").call(200, "GET", p.at("docs/sub"), "")
+	p.as("grace").call(404, "GET", p.at("docs/sub"), "")
+	p.same("children", pick(values(p.call(200, "GET", p.at("docs")+"/children", "")), "name"), []string{"plan.txt"})
+	p.same("received", pick(values(p.call(200, "GET", "me/drive/sharedWithMe", "")), "name"), []string{"docs"})
+	p.as("alan").call(204, "DELETE", p.at("docs/sub")+"/permissions/"+got["id"].(string), "")
+	p.as("grace").call(200, "GET", p.at("docs/sub"), "")
+}
+
+// The page for administrators has a line for each role, and no others.
+func TestRolesDoc(t *testing.T) {
+	page, err := os.ReadFile("../../docs/admin/sharing-roles.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range cloud.ShareRoles() {
+		usual := ""
+		if r.Default {
+			usual = "yes"
+		}
+		var on []string
+		for kind, name := range map[cloud.NodeKind]string{cloud.OnFile: "files", cloud.OnFolder: "folders", cloud.OnRoot: "spaces"} {
+			if r.On&kind != 0 {
+				on = append(on, name)
+			}
+		}
+		slices.Sort(on)
+		line := fmt.Sprintf("| `%s` | `%s` | %s | %s | %s |\n", r.ID, r.Name, r.Display, strings.Join(on, ", "), usual)
+		if !strings.Contains(string(page), line) {
+			t.Errorf("there is no line\n%s", line)
+		}
+	}
+	if got, want := strings.Count(string(page), "\n| `"), len(cloud.ShareRoles()); got != want {
+		t.Errorf("got %d lines, want %d", got, want)
+	}
 }
