@@ -265,7 +265,8 @@ func (d *detail) link(n *cloud.Node) string {
 }
 
 // target is the node that a path of the API names: args are the id of a drive
-// and, unless it is its root, that of an item, and at last a path from there.
+// and, unless it is its root, that of an item. For clients what others share is
+// a drive of its own, named by the id of the node or that of the mount.
 func target(args []string) (cloud.Ref, error) {
 	ref, err := cloud.ParseItemID(args[0])
 	if err != nil {
@@ -276,9 +277,6 @@ func target(args []string) (cloud.Ref, error) {
 		ref.Node = ref.Space.Root()
 	}
 	if len(args) == 1 {
-		if ref.Node != ref.Space.Root() && !isMount {
-			return ref, cloud.NotExist
-		}
 		return ref, nil
 	}
 	item, err := cloud.ParseItemID(args[1])
