@@ -311,7 +311,15 @@ func TestInvite(t *testing.T) {
 	if got := values(p.call(200, "GET", p.at("docs")+"/permissions", "")); len(got) != 2 {
 		t.Errorf("after what failed: got %v, want 2", got)
 	}
-	// A file, by a path and by the mount of who received it.
+	// Who received it is no more: it shows, and can be taken back.
+	if err := p.dir.RemoveUser(t.Context(), p.users["bert"].ID); err != nil {
+		t.Fatal(err)
+	}
+	left := p.call(200, "GET", p.at("docs")+"/permissions/"+fmt.Sprint(all[0]["id"]), "")
+	p.same("left", dig(left, "grantedToV2", "user", "displayName"), any(""))
+	p.call(400, "POST", p.at("docs/sub")+"/invite", p.to(viewer, "bert"))
+	p.call(204, "DELETE", p.at("docs")+"/permissions/"+fmt.Sprint(all[0]["id"]), "")
+	// A file, as it is for who received it.
 	p.call(200, "POST", p.at("letter.txt")+"/invite", p.to(fileEditor, "grace"))
 	p.as("grace")
 	mount := fmt.Sprint(values(p.call(200, "GET", "me/drive/sharedWithMe", ""))[1]["id"])
