@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"opencloud/api/apptokens"
+	"opencloud/api/archiver"
 	"opencloud/api/dav"
 	"opencloud/api/graph"
 	"opencloud/api/ocs"
@@ -44,6 +45,7 @@ func modules() []Module {
 		{"files", []string{"storage"}, startFiles},
 		{"dav", []string{"files", "signed"}, startDAV},
 		{"tus", []string{"files", "auth"}, startTUS},
+		{"archiver", []string{"files"}, startArchiver},
 		{"people", []string{"users", "auth", "files"}, startPeople},
 		{"graph", []string{"files", "people", "signed"}, startGraph},
 		{"settings", []string{"people"}, startSettings},
@@ -251,6 +253,15 @@ func startTUS(_ context.Context, s *System) error {
 	return nil
 }
 
+func startArchiver(_ context.Context, s *System) error {
+	opts := s.Config.Archiver
+	if opts.MaxFiles < 1 || opts.MaxSize < 1 {
+		return cloud.Refuse(cloud.Invalid, "An archive must be able to hold something: FRONTEND_ARCHIVER_MAX_NUM_FILES and FRONTEND_ARCHIVER_MAX_SIZE are at least 1.")
+	}
+	s.Archiver = archiver.New(s.Files, opts)
+	return nil
+}
+
 func startGraph(_ context.Context, s *System) error {
 	opts := s.Config.Graph
 	opts.Product, opts.Education = product, s.Education
@@ -289,6 +300,10 @@ func startOCS(_ context.Context, s *System) error {
 	opts.LinkPassword, opts.WritableLinkPassword, opts.AutoAccept = rules.LinkPassword, rules.WritableLinkPassword, rules.AutoAccept
 	opts.TusVersion, opts.TusExtensions = tus.Version, tus.Extensions
 	opts.MaxChunkSize, opts.MethodOverride = s.Config.Uploads.MaxChunkSize, s.Config.Uploads.MethodOverride
+	if s.Archiver != nil {
+		limits := s.Config.Archiver
+		opts.Archiver = ocs.Archiver{Version: archiver.Version, Formats: archiver.Formats(), URL: archiver.Path, MaxFiles: limits.MaxFiles, MaxSize: limits.MaxSize}
+	}
 	opts.Password, opts.MinSearch = passwords(s.Config.People.Password), s.Config.People.MinSearch
 	opts.Elsewhere = s.Config.IDM.Backend == "ldap" && !s.Config.LDAP.Write
 	if roles := s.Config.Graph.Roles; len(roles) > 0 {
