@@ -199,6 +199,10 @@ type Files interface {
 	// included, and makes the caller's personal space when it is missing. The
 	// last one is the Shares space.
 	Spaces(ctx context.Context) iter.Seq2[*Space, error]
+	// AllSpaces yields those of others, too, for a caller with ListSpaces. Of
+	// these it tells no more than what the Space says, and nothing of what is
+	// below the root.
+	AllSpaces(ctx context.Context) iter.Seq2[*Space, error]
 	Space(ctx context.Context, id SpaceID) (*Space, error)
 	// Home is the caller's personal space, made on first use.
 	Home(ctx context.Context) (*Space, error)
@@ -206,7 +210,8 @@ type Files interface {
 	// changes name, alias, description, quota and Disabled. Creating needs the
 	// permission CreateSpaces, changing the right to manage the space.
 	SetSpace(ctx context.Context, s *Space) (*Space, error)
-	// RemoveSpace disables a space, or with purge removes a disabled one for good.
+	// RemoveSpace disables a space, or with purge removes for good a disabled
+	// one, or a personal one whose owner is no more.
 	RemoveSpace(ctx context.Context, id SpaceID, purge bool) error
 
 	Stat(ctx context.Context, ref Ref) (*Node, error)

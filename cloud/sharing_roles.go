@@ -6,18 +6,18 @@ import (
 	"slices"
 )
 
-// Class is what kind of place a node is, for those roles that only fit some.
-// Classes can be joined with |.
-type Class uint8
+// NodeClass is what kind of place a node is, for those roles that only fit some.
+// Some can be joined with |.
+type NodeClass uint8
 
 const (
-	OnFile Class = 1 << iota
+	OnFile NodeClass = 1 << iota
 	OnFolder
 	OnRoot // of a space: then the role makes a member
 )
 
 // Class is OnRoot for the root of a space, wherever it is seen.
-func (n *Node) Class() Class {
+func (n *Node) Class() NodeClass {
 	switch {
 	case n.ID == n.Space.Root():
 		return OnRoot
@@ -53,9 +53,9 @@ type ShareRole struct {
 	Description string
 	Weight      int // the order in which clients show roles
 	Rights      Rights
-	On          Class // what it fits
-	Federated   Class // the same, for people of other servers
-	Default     bool  // offered unless the administrator says otherwise
+	On          NodeClass // what it fits
+	Federated   NodeClass // the same, for people of other servers
+	Default     bool      // offered unless the administrator says otherwise
 }
 
 var shareRoles = [...]ShareRole{
@@ -111,7 +111,7 @@ func ShareRoleBy(value string) (ShareRole, bool) {
 
 // ShareRoleOf is the role that a grant of these rights amounts to; false when
 // somebody chose the rights one by one.
-func ShareRoleOf(rights Rights, on Class) (ShareRole, bool) {
+func ShareRoleOf(rights Rights, on NodeClass) (ShareRole, bool) {
 	return shareRole(func(r *ShareRole) bool { return r.Rights == rights && r.On&on != 0 })
 }
 
@@ -127,7 +127,7 @@ func shareRole(is func(*ShareRole) bool) (ShareRole, bool) {
 // OfferedRoles are those that somebody with these rights on a node may give to
 // others, from the one with the fewest rights on. available are the ids of
 // those that the administrator wants to be used; nil: the default ones.
-func OfferedRoles(have Rights, on Class, available []string) []ShareRole {
+func OfferedRoles(have Rights, on NodeClass, available []string) []ShareRole {
 	var offered []ShareRole
 	for _, r := range shareRoles {
 		wanted := r.Default
@@ -181,7 +181,7 @@ const (
 var linkTypes = [...]struct {
 	name   LinkType
 	rights Rights
-	on     Class
+	on     NodeClass
 }{
 	{LinkInternal, NoRights, OnFile | OnFolder | OnRoot},
 	{LinkView, following | CanRead, OnFile | OnFolder | OnRoot},
@@ -194,7 +194,7 @@ var linkTypes = [...]struct {
 
 // Rights are what a link of the type gives on a node; false when it does not
 // fit there.
-func (t LinkType) Rights(on Class) (Rights, bool) {
+func (t LinkType) Rights(on NodeClass) (Rights, bool) {
 	for _, l := range linkTypes {
 		if l.name == t && l.on&on != 0 {
 			return l.rights, true
@@ -204,7 +204,7 @@ func (t LinkType) Rights(on Class) (Rights, bool) {
 }
 
 // LinkTypeOf is the type of a link with these rights on a node. All links have one.
-func LinkTypeOf(rights Rights, on Class) (LinkType, bool) {
+func LinkTypeOf(rights Rights, on NodeClass) (LinkType, bool) {
 	for _, l := range linkTypes {
 		if l.rights == rights && l.on&on != 0 {
 			return l.name, true
@@ -223,7 +223,7 @@ const (
 )
 
 // OCS are the bits for the rights on a node. A file drop has OCSCreate alone.
-func (r Rights) OCS(on Class) (b int) {
+func (r Rights) OCS(on NodeClass) (b int) {
 	dir := on != OnFile
 	for _, part := range [...]struct {
 		bit   int
@@ -247,7 +247,7 @@ func (r Rights) OCS(on Class) (b int) {
 
 // OCSRights are the rights for the bits. OCSShare gives none: what was shared
 // is not shared on. False for bits that make no sense on the node.
-func OCSRights(b int, on Class) (r Rights, ok bool) {
+func OCSRights(b int, on NodeClass) (r Rights, ok bool) {
 	if b &= ^OCSShare; b <= 0 || b > OCSRead|OCSUpdate|OCSCreate|OCSDelete {
 		return NoRights, false
 	}

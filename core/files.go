@@ -205,7 +205,8 @@ func (c *Core) write(ctx context.Context, p place, w cloud.Write, how cloud.Cond
 		}
 	}
 	w.Space, w.Dir, w.Name = sp.id, p.dir.ID, p.name
-	w.Check, w.Keep = check, !c.opts.NoVersions
+	w.Check = check
+	w.Keep = !c.opts.NoVersions && (p.now == nil || p.now.State != cloud.Pending) // nobody has read it yet
 	if w.Body != nil && sp.limited() {
 		free, err := c.free(ctx, sp)
 		if err != nil {

@@ -140,11 +140,11 @@ func (x *index) change(fn func()) {
 func (x *index) apply(at cloud.Ref, gs []cloud.Grant) {
 	old := x.grants[at.Space][at.Node]
 	for _, g := range old {
-		x.to[g.To] = without(x.to, g.To, at)
+		x.to[g.To] = minus(x.to, g.To, at)
 		if len(x.to[g.To]) == 0 {
 			delete(x.to, g.To)
 		}
-		if x.by[g.By] = without(x.by, g.By, at); len(x.by[g.By]) == 0 {
+		if x.by[g.By] = minus(x.by, g.By, at); len(x.by[g.By]) == 0 {
 			delete(x.by, g.By)
 		}
 		if x.where[g.ID] == at {
@@ -175,7 +175,7 @@ func (x *index) apply(at cloud.Ref, gs []cloud.Grant) {
 	}
 }
 
-func without[K comparable](m map[K][]cloud.Ref, key K, at cloud.Ref) []cloud.Ref {
+func minus[K comparable](m map[K][]cloud.Ref, key K, at cloud.Ref) []cloud.Ref {
 	refs := m[key]
 	if i := slices.Index(refs, at); i >= 0 {
 		refs[i] = refs[len(refs)-1]

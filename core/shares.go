@@ -236,7 +236,7 @@ func (c *Core) fitting(ctx context.Context, n *spot, g *cloud.Grant, me *cloud.U
 }
 
 // fits refuses rights that make no sense on a node.
-func fits(g *cloud.Grant, on cloud.Class) error {
+func fits(g *cloud.Grant, on cloud.NodeClass) error {
 	_, isLink := cloud.LinkTypeOf(g.Rights, on)
 	bound := cloud.AllRights
 	switch on {

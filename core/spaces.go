@@ -12,8 +12,17 @@ import (
 )
 
 func (c *Core) Spaces(ctx context.Context) iter.Seq2[*cloud.Space, error] {
+	return c.spacesFor(ctx, "core.Spaces", func(*cloud.User) bool { return false })
+}
+
+func (c *Core) AllSpaces(ctx context.Context) iter.Seq2[*cloud.Space, error] {
+	return c.spacesFor(ctx, "core.AllSpaces", func(u *cloud.User) bool { return u.May(cloud.ListSpaces) })
+}
+
+// spacesFor yields the caller's spaces, and those of others to whom all is true.
+func (c *Core) spacesFor(ctx context.Context, op string, all func(*cloud.User) bool) iter.Seq2[*cloud.Space, error] {
 	return func(yield func(*cloud.Space, error) bool) {
-		fail := func(err error) { yield(nil, cloud.E("core.Spaces", cloud.Ref{}, err)) }
+		fail := func(err error) { yield(nil, cloud.E(op, cloud.Ref{}, err)) }
 		u, err := caller(ctx)
 		if err != nil {
 			fail(err)
@@ -23,15 +32,20 @@ func (c *Core) Spaces(ctx context.Context) iter.Seq2[*cloud.Space, error] {
 			fail(err)
 			return
 		}
+		others := all(u)
 		for s, err := range c.store.Spaces(ctx) {
 			if err != nil {
 				fail(err)
 				return
 			}
-			if s.Kind == cloud.Personal && s.Owner != u.ID {
+			switch {
+			case others:
+				s, err = c.outline(ctx, u, s)
+			case s.Kind == cloud.Personal && s.Owner != u.ID:
 				continue // most of them; nobody else is a member of a personal space
+			default:
+				s, err = c.show(ctx, u, s)
 			}
-			s, err := c.show(ctx, u, s)
 			switch {
 			case errors.Is(err, cloud.NotExist):
 			case err != nil:
@@ -44,6 +58,22 @@ func (c *Core) Spaces(ctx context.Context) iter.Seq2[*cloud.Space, error] {
 		s, err := c.sharesSpace(ctx)
 		yield(s, cloud.E("core.Spaces", cloud.Ref{}, err))
 	}
+}
+
+// outline is a space as it stands in a list of all: it does not bring the
+// space into memory, for most will not be asked for again.
+func (c *Core) outline(ctx context.Context, u *cloud.User, s *cloud.Space) (*cloud.Space, error) {
+	for i := range s.Root.Grants {
+		if g := &s.Root.Grants[i]; g.Concerns(u) && !g.Expired(c.now()) {
+			s.Root.Rights |= g.Rights
+		}
+	}
+	s.Free = max(s.Quota-s.Root.Size, 0)
+	var err error
+	if s.Quota == 0 {
+		s.Free, err = c.store.Free(ctx)
+	}
+	return s, err
 }
 
 // show is a space as a user may see it, NotExist for who is no member.
@@ -317,9 +347,24 @@ func (c *Core) removeSpace(ctx context.Context, id cloud.SpaceID, purge bool) er
 		return cloud.Refuse(cloud.Permission, "Only an administrator can remove a space for good.")
 	}
 	if s.Disabled.IsZero() {
-		return cloud.Refuse(cloud.Invalid, "Disable the space first.")
+		orphan, err := c.orphan(ctx, s)
+		if err != nil {
+			return err
+		}
+		if !orphan {
+			return cloud.Refuse(cloud.Invalid, "Disable the space first.")
+		}
 	}
 	return c.dropSpace(ctx, id)
+}
+
+// orphan tells whether it is the personal space of a user who is no more.
+func (c *Core) orphan(ctx context.Context, s *cloud.Space) (bool, error) {
+	if s.Kind != cloud.Personal || c.dir == nil {
+		return false, nil
+	}
+	_, err := c.dir.User(ctx, "id", string(s.Owner))
+	return errors.Is(err, cloud.NotExist), found(err)
 }
 
 func (c *Core) dropSpace(ctx context.Context, id cloud.SpaceID) error {

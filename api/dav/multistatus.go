@@ -1,6 +1,7 @@
 package dav
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"time"
@@ -33,12 +34,14 @@ type multistatus struct {
 	begun   bool  // something is on its way to the client
 	missing []int // of the entry at hand: places in q.wants
 	spaceOf *cloud.Space
+	links   func(context.Context) (func(string) string, error)
+	sign    func(path string) (query string) // of links, once it was asked
 }
 
 func (h *handler) newMultistatus(c *call, q *query) (m *multistatus, release func()) {
 	buf := h.buffers.Get().(*[]byte)
 	m = &multistatus{
-		c: c, files: h.files, q: q, needs: q.needs(),
+		c: c, files: h.files, q: q, needs: q.needs(), links: h.opts.Links,
 		site:   httpx.From(c.ctx()).Site,
 		user:   cloud.CallerFrom(c.ctx()).User,
 		now:    time.Now(),
@@ -223,6 +226,22 @@ func (m *multistatus) space(n *cloud.Node) *cloud.Space {
 		return nil
 	}
 	return m.spaceOf
+}
+
+// link is the address at which the caller can read a path without
+// credentials, empty if there is none.
+func (m *multistatus) link(path string) string {
+	if m.links != nil {
+		sign, err := m.links(m.c.ctx())
+		if err != nil {
+			httpx.From(m.c.ctx()).Log.Error("addresses cannot be signed", "error", err)
+		}
+		m.links, m.sign = nil, sign // ask once
+	}
+	if m.sign == nil {
+		return ""
+	}
+	return m.site.Abs(path) + "?" + m.sign(path)
 }
 
 func (m *multistatus) begin() {
