@@ -263,7 +263,7 @@ func TestRights(t *testing.T) {
 
 func (d *desk) binned(name string) cloud.Ref {
 	d.Helper()
-	for n, err := range d.Trash(as(alice), d.ref("")) {
+	for n, err := range d.Trash(d.ctx, d.ref("")) {
 		if err != nil {
 			d.Fatal(err)
 		}
