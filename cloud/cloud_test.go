@@ -254,7 +254,7 @@ func TestRights(t *testing.T) {
 		{Grant{To: Subject{User: "u"}, Expires: now}, u, false},
 		{Grant{To: Subject{User: "u"}, Expires: now.Add(1)}, u, true},
 	} {
-		if got := tt.g.Concerns(tt.u) && !tt.g.Expired(now); got != tt.want {
+		if got := tt.g.Holds(tt.u, now); got != tt.want {
 			t.Errorf("%+v for %v: got %t", tt.g, tt.u, got)
 		}
 	}

@@ -82,3 +82,6 @@ func (g *Grant) Concerns(u *User) bool {
 	return u != nil && (g.To.User != "" && g.To.User == u.ID ||
 		g.To.Group != "" && slices.Contains(u.Groups, g.To.Group))
 }
+
+// Holds tells whether a grant is for the user at a time.
+func (g *Grant) Holds(u *User, now time.Time) bool { return g.Concerns(u) && !g.Expired(now) }

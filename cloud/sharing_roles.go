@@ -6,18 +6,18 @@ import (
 	"slices"
 )
 
-// NodeClass is what kind of place a node is, for those roles that only fit some.
-// Some can be joined with |.
-type NodeClass uint8
+// NodeKind is what kind of place a node is, for those roles that only fit some.
+// Kinds can be joined with |.
+type NodeKind uint8
 
 const (
-	OnFile NodeClass = 1 << iota
+	OnFile NodeKind = 1 << iota
 	OnFolder
 	OnRoot // of a space: then the role makes a member
 )
 
-// Class is OnRoot for the root of a space, wherever it is seen.
-func (n *Node) Class() NodeClass {
+// Kind is OnRoot for the root of a space, wherever it is seen.
+func (n *Node) Kind() NodeKind {
 	switch {
 	case n.ID == n.Space.Root():
 		return OnRoot
@@ -53,9 +53,9 @@ type ShareRole struct {
 	Description string
 	Weight      int // the order in which clients show roles
 	Rights      Rights
-	On          NodeClass // what it fits
-	Federated   NodeClass // the same, for people of other servers
-	Default     bool      // offered unless the administrator says otherwise
+	On          NodeKind // what it fits
+	Federated   NodeKind // the same, for people of other servers
+	Default     bool     // offered unless the administrator says otherwise
 }
 
 var shareRoles = [...]ShareRole{
@@ -111,7 +111,7 @@ func ShareRoleBy(value string) (ShareRole, bool) {
 
 // ShareRoleOf is the role that a grant of these rights amounts to; false when
 // somebody chose the rights one by one.
-func ShareRoleOf(rights Rights, on NodeClass) (ShareRole, bool) {
+func ShareRoleOf(rights Rights, on NodeKind) (ShareRole, bool) {
 	return shareRole(func(r *ShareRole) bool { return r.Rights == rights && r.On&on != 0 })
 }
 
@@ -127,7 +127,7 @@ func shareRole(is func(*ShareRole) bool) (ShareRole, bool) {
 // OfferedRoles are those that somebody with these rights on a node may give to
 // others, from the one with the fewest rights on. available are the ids of
 // those that the administrator wants to be used; nil: the default ones.
-func OfferedRoles(have Rights, on NodeClass, available []string) []ShareRole {
+func OfferedRoles(have Rights, on NodeKind, available []string) []ShareRole {
 	var offered []ShareRole
 	for _, r := range shareRoles {
 		wanted := r.Default
@@ -181,7 +181,7 @@ const (
 var linkTypes = [...]struct {
 	name   LinkType
 	rights Rights
-	on     NodeClass
+	on     NodeKind
 }{
 	{LinkInternal, NoRights, OnFile | OnFolder | OnRoot},
 	{LinkView, following | CanRead, OnFile | OnFolder | OnRoot},
@@ -194,7 +194,7 @@ var linkTypes = [...]struct {
 
 // Rights are what a link of the type gives on a node; false when it does not
 // fit there.
-func (t LinkType) Rights(on NodeClass) (Rights, bool) {
+func (t LinkType) Rights(on NodeKind) (Rights, bool) {
 	for _, l := range linkTypes {
 		if l.name == t && l.on&on != 0 {
 			return l.rights, true
@@ -204,7 +204,7 @@ func (t LinkType) Rights(on NodeClass) (Rights, bool) {
 }
 
 // LinkTypeOf is the type of a link with these rights on a node. All links have one.
-func LinkTypeOf(rights Rights, on NodeClass) (LinkType, bool) {
+func LinkTypeOf(rights Rights, on NodeKind) (LinkType, bool) {
 	for _, l := range linkTypes {
 		if l.rights == rights && l.on&on != 0 {
 			return l.name, true
@@ -223,7 +223,7 @@ const (
 )
 
 // OCS are the bits for the rights on a node. A file drop has OCSCreate alone.
-func (r Rights) OCS(on NodeClass) (b int) {
+func (r Rights) OCS(on NodeKind) (b int) {
 	dir := on != OnFile
 	for _, part := range [...]struct {
 		bit   int
@@ -246,22 +246,28 @@ func (r Rights) OCS(on NodeClass) (b int) {
 }
 
 // OCSRights are the rights for the bits. OCSShare gives none: what was shared
-// is not shared on. False for bits that make no sense on the node.
-func OCSRights(b int, on NodeClass) (r Rights, ok bool) {
-	if b &= ^OCSShare; b <= 0 || b > OCSRead|OCSUpdate|OCSCreate|OCSDelete {
+// is not shared on; nor does what a file cannot have, which clients ask for all
+// the same. False for what remains when that is nothing, or nothing to look at
+// on a file.
+func OCSRights(b int, on NodeKind) (r Rights, ok bool) {
+	if b < 0 || b > OCSRead|OCSUpdate|OCSCreate|OCSDelete|OCSShare {
+		return NoRights, false
+	}
+	if b &^= OCSShare; on == OnFile {
+		b &= OCSRead | OCSUpdate
+	}
+	if b == 0 || on == OnFile && b&OCSRead == 0 {
 		return NoRights, false
 	}
 	r = CanStat | CanPath
 	if b&OCSRead != 0 {
 		r |= viewing
 	}
-	if on == OnFile {
-		if b&OCSUpdate != 0 {
-			r |= CanWrite
-		}
-		return r, b&OCSCreate == 0 && b&OCSRead != 0
-	}
-	if b&OCSUpdate != 0 {
+	switch {
+	case b&OCSUpdate == 0:
+	case on == OnFile:
+		r |= CanWrite
+	default:
 		r |= CanWrite | CanMove
 	}
 	if b&OCSCreate != 0 {

@@ -191,7 +191,8 @@ func (c *Core) sharesSpace(ctx context.Context) (*cloud.Space, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &cloud.Space{ID: cloud.SharesSpace, Kind: cloud.Virtual, Name: "Shares", Alias: "virtual/shares", Root: root}, nil
+	free, err := c.store.Free(ctx)
+	return &cloud.Space{ID: cloud.SharesSpace, Kind: cloud.Virtual, Name: "Shares", Alias: "virtual/shares", Root: root, Free: free}, err
 }
 
 // sharesRoot is the root of the caller's Shares space. Its ETag changes with

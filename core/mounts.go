@@ -240,7 +240,7 @@ func (c *Core) received(ctx context.Context, u *cloud.User, at cloud.Ref) (spot,
 	var shared []cloud.Grant
 	sp.mu.RLock()
 	for _, g := range sp.grants[at.Node] {
-		if g.Concerns(u) && g.By != u.ID && !g.Denies() && !g.Expired(now) {
+		if g.Holds(u, now) && g.By != u.ID && !g.Denies() {
 			shared = append(shared, g)
 		}
 	}

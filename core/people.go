@@ -59,8 +59,8 @@ var _ cloud.People = (*People)(nil)
 
 // NewPeople puts the rules over a directory. From then on a personal space is
 // made only for whom the directory knows, things are shared with nobody else,
-// and the passwords of links keep to the policy, so call it before c is used.
-// It goes on with what an earlier one has left; Close ends that.
+// and the passwords of links keep to the policy, so call it before c is used. It
+// goes on with what an earlier one has left; Close ends that.
 func NewPeople(c *Core, dir cloud.Directory, profiles cloud.Profiles, opts PeopleOptions) (*People, error) {
 	policy, err := NewPolicy(opts.Password)
 	if err != nil {
@@ -74,7 +74,6 @@ func NewPeople(c *Core, dir cloud.Directory, profiles cloud.Profiles, opts Peopl
 	if opts.Guess == nil {
 		opts.Guess = func(_ string, check func() error) error { return check() }
 	}
-	c.dir, c.profiles, c.policy = dir, profiles, policy
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
@@ -89,6 +88,7 @@ func NewPeople(c *Core, dir cloud.Directory, profiles cloud.Profiles, opts Peopl
 	if err := p.recallExports(); err != nil {
 		return nil, cloud.E("core.NewPeople", cloud.Ref{}, err)
 	}
+	c.dir, c.profiles, c.policy = dir, profiles, policy
 	p.removed.mu.Lock()
 	p.wake(0)
 	p.removed.mu.Unlock()

@@ -210,7 +210,7 @@ func (c *Core) mayGiveAt(ctx context.Context, n *spot, g *cloud.Grant, me *cloud
 
 // fitting refuses what cannot be granted on a node, whoever asks.
 func (c *Core) fitting(ctx context.Context, n *spot, g *cloud.Grant, me *cloud.User) error {
-	if err := fits(g, n.Class()); err != nil {
+	if err := fits(g, n.Kind()); err != nil {
 		return err
 	}
 	if err := c.inFuture(g.Expires); err != nil {
@@ -220,7 +220,7 @@ func (c *Core) fitting(ctx context.Context, n *spot, g *cloud.Grant, me *cloud.U
 	if err != nil {
 		return err
 	}
-	if s.Kind == cloud.Personal && n.Class() == cloud.OnRoot {
+	if s.Kind == cloud.Personal && n.Kind() == cloud.OnRoot {
 		return cloud.Refuse(cloud.Invalid, "A personal space has no members. Share folders in it.")
 	}
 	if g.To.Link != "" {
@@ -236,7 +236,7 @@ func (c *Core) fitting(ctx context.Context, n *spot, g *cloud.Grant, me *cloud.U
 }
 
 // fits refuses rights that make no sense on a node.
-func fits(g *cloud.Grant, on cloud.NodeClass) error {
+func fits(g *cloud.Grant, on cloud.NodeKind) error {
 	_, isLink := cloud.LinkTypeOf(g.Rights, on)
 	bound := cloud.AllRights
 	switch on {
@@ -323,7 +323,7 @@ func (c *Core) regrantOne(ctx context.Context, id cloud.ShareID, change cloud.Gr
 		return nil, nil, err
 	}
 	if next.Rights != old.Rights {
-		if err := fits(&next, n.Class()); err != nil {
+		if err := fits(&next, n.Kind()); err != nil {
 			return nil, nil, err
 		}
 		if err := c.whole(ctx, n.space, n.who, n.Node); err != nil {
@@ -379,7 +379,7 @@ func longer(old, next time.Time) bool {
 // does so only while the old one still stands as it was read.
 func (c *Core) replace(ctx context.Context, n *spot, old, next *cloud.Grant) error {
 	var managed func([]cloud.Grant) bool
-	if n.Class() == cloud.OnRoot {
+	if n.Kind() == cloud.OnRoot {
 		var err error
 		if managed, err = c.managers(ctx, n.made()); err != nil {
 			return err
@@ -501,7 +501,7 @@ func (c *Core) givenAt(ctx context.Context, at cloud.Ref) (*cloud.Node, error) {
 	defer leave()
 	node := c.dress(&n)
 	node.Grants = slices.DeleteFunc(slices.Clone(node.Grants), func(g cloud.Grant) bool {
-		return g.By != n.who.user.ID || n.Class() == cloud.OnRoot && g.To.Link == "" && g.Link == nil
+		return g.By != n.who.user.ID || n.Kind() == cloud.OnRoot && g.To.Link == "" && g.Link == nil
 	})
 	if len(node.Grants) == 0 {
 		return nil, cloud.NotExist

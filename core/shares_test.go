@@ -19,7 +19,9 @@ import (
 // plain keeps passwords of links as they are.
 type plain struct{ checks int }
 
-func (*plain) Hash(_ context.Context, password string) (string, error) { return "hash of " + password, nil }
+func (*plain) Hash(_ context.Context, password string) (string, error) {
+	return "hash of " + password, nil
+}
 
 func (p *plain) Matches(_ context.Context, hash, password string) (bool, error) {
 	p.checks++
@@ -123,7 +125,7 @@ func (w *circle) gives(path, name string, r cloud.Rights) *cloud.Grant {
 func (w *circle) opens(path string, t cloud.LinkType, password string) *cloud.Grant {
 	w.Helper()
 	n := w.node(path)
-	r, ok := t.Rights(n.Class())
+	r, ok := t.Rights(n.Kind())
 	if !ok {
 		w.Fatalf("no link %s on %s", t, path)
 	}
@@ -459,9 +461,11 @@ func TestDenial(t *testing.T) {
 	_, _, err = w.Copy(carl, w.ref("a"), w.ref("copy"), cloud.Transfer{})
 	w.is("Copy", err, nil)
 	equal(t, "copy", names(t, w.List(w.ctx, w.ref("copy"))), []string{"other"})
-	// Moved along, it stays hidden.
+	// Moved along, it stays hidden, and who cannot see it does not move it.
 	_, _, err = w.Move(carl, w.ref("a"), w.ref("moved"), cloud.Transfer{})
-	w.is("Move", err, nil)
+	w.is("Move", err, cloud.Permission)
+	_, _, err = w.Move(bert, w.ref("a"), w.ref("moved"), cloud.Transfer{})
+	w.is("Move by another", err, nil)
 	_, err = w.Stat(carl, w.ref("moved/hidden/file"))
 	w.is("Stat after a move", err, cloud.NotExist)
 	home, err := w.Core.Home(carl)

@@ -12,15 +12,16 @@ import (
 )
 
 func (c *Core) Spaces(ctx context.Context) iter.Seq2[*cloud.Space, error] {
-	return c.spacesFor(ctx, "core.Spaces", func(*cloud.User) bool { return false })
+	return c.spacesFor(ctx, "core.Spaces", true)
 }
 
 func (c *Core) AllSpaces(ctx context.Context) iter.Seq2[*cloud.Space, error] {
-	return c.spacesFor(ctx, "core.AllSpaces", func(u *cloud.User) bool { return u.May(cloud.ListSpaces) })
+	return c.spacesFor(ctx, "core.AllSpaces", false)
 }
 
-// spacesFor yields the caller's spaces, and those of others to whom all is true.
-func (c *Core) spacesFor(ctx context.Context, op string, all func(*cloud.User) bool) iter.Seq2[*cloud.Space, error] {
+// spacesFor yields the spaces of the caller: only those, with the Shares space,
+// or those of others, too, if they may list them.
+func (c *Core) spacesFor(ctx context.Context, op string, own bool) iter.Seq2[*cloud.Space, error] {
 	return func(yield func(*cloud.Space, error) bool) {
 		fail := func(err error) { yield(nil, cloud.E(op, cloud.Ref{}, err)) }
 		u, err := caller(ctx)
@@ -32,7 +33,7 @@ func (c *Core) spacesFor(ctx context.Context, op string, all func(*cloud.User) b
 			fail(err)
 			return
 		}
-		others := all(u)
+		others := !own && u.May(cloud.ListSpaces)
 		for s, err := range c.store.Spaces(ctx) {
 			if err != nil {
 				fail(err)
@@ -55,8 +56,10 @@ func (c *Core) spacesFor(ctx context.Context, op string, all func(*cloud.User) b
 				return
 			}
 		}
-		s, err := c.sharesSpace(ctx)
-		yield(s, cloud.E("core.Spaces", cloud.Ref{}, err))
+		if own {
+			s, err := c.sharesSpace(ctx)
+			yield(s, cloud.E(op, cloud.Ref{}, err))
+		}
 	}
 }
 
@@ -68,6 +71,8 @@ func (c *Core) outline(ctx context.Context, u *cloud.User, s *cloud.Space) (*clo
 			s.Root.Rights |= g.Rights
 		}
 	}
+	p := principal{user: u} // who may list spaces sees the members, but opens no links
+	s.Root.Grants = p.shown(s.Root.Grants, s.Root.ID, s.Root.Rights|cloud.CanListGrants, c.now())
 	s.Free = max(s.Quota-s.Root.Size, 0)
 	var err error
 	if s.Quota == 0 {
