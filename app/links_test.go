@@ -63,21 +63,31 @@ func (a *sharer) put(path, body string) {
 	}
 }
 
-// link makes a link of a type to what is at a path of alan's.
+// link makes a link to what is at a path of alan's.
 func (a *sharer) link(path string, of cloud.LinkType, secret string) *cloud.Grant {
 	a.Helper()
-	ref := cloud.Ref{Space: a.space, Path: path}
-	n, err := a.Files.Stat(a.as("alan"), ref)
+	return linkOf(a.T, a.System, "alan", cloud.Ref{Space: a.space, Path: path}, of, secret)
+}
+
+// linkOf makes a link of a type, by a user.
+func linkOf(t *testing.T, s *System, user string, ref cloud.Ref, of cloud.LinkType, secret string) *cloud.Grant {
+	t.Helper()
+	u, err := s.Directory.User(t.Context(), "name", user)
 	if err != nil {
-		a.Fatal(err)
+		t.Fatal(err)
+	}
+	ctx := cloud.WithCaller(t.Context(), cloud.Caller{User: u})
+	n, err := s.Files.Stat(ctx, ref)
+	if err != nil {
+		t.Fatal(err)
 	}
 	rights, ok := of.Rights(n.Kind())
 	if !ok {
-		a.Fatalf("%s does not fit %s", of, path)
+		t.Fatalf("%s does not fit %v", of, ref)
 	}
-	g, _, err := a.Shares.Give(a.as("alan"), ref, cloud.Grant{To: cloud.Subject{Link: "new"}, Rights: rights, Link: &cloud.Link{}}, secret)
+	g, _, err := s.Shares.Give(ctx, ref, cloud.Grant{To: cloud.Subject{Link: "new"}, Rights: rights, Link: &cloud.Link{}}, secret)
 	if err != nil {
-		a.Fatalf("link %s to %s: %v", of, path, err)
+		t.Fatalf("link %s to %v: %v", of, ref, err)
 	}
 	return g
 }
