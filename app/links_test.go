@@ -156,7 +156,8 @@ func TestSharingExchanges(t *testing.T) {
 			vars[name] = g.To.Link
 			vars["basic"+name] = basicOf(g.To.Link, l.secret)
 		}
-		a.share("private/work", "mary", "viewer")
+		vars["jail"], vars["jailroot"] = string(cloud.SharesSpace), string(cloud.SharesSpace.Root())
+		vars["maryshare"], vars["sub"] = string(a.share("private/work", "mary", "editor").ID), a.id("private/work/sub")
 		return a.front, vars
 	})
 }
