@@ -39,11 +39,12 @@ type System struct {
 	Education cloud.Education // nil: there are no schools
 
 	Credentials []cloud.Credentials // of all modules that keep some
+	SignIns     cloud.SignIns       // nil: somebody else signs people in
 	AppTokens   cloud.AppTokens
 	Signer      *signed.Signer
 
 	// What the protocols serve; nil: not running.
-	DAV, TUS, Graph, OCS, Settings, Tokens, IDP, Webfinger, Wellknown http.Handler
+	DAV, TUS, Graph, OCS, Settings, Tokens, IDP, OIDC, Webfinger, Wellknown http.Handler
 
 	core          *core.Core                // Files, Uploads and Shares
 	alive         func(session string) bool // of the sessions that we know; nil: of all

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"path/filepath"
+	"time"
 
 	"opencloud/api/apptokens"
 	"opencloud/api/dav"
@@ -18,10 +19,12 @@ import (
 	"opencloud/auth/idp"
 	"opencloud/auth/link"
 	"opencloud/auth/machine"
+	"opencloud/auth/oidc"
 	"opencloud/auth/signed"
 	"opencloud/cloud"
 	"opencloud/core"
 	"opencloud/directory/builtin"
+	"opencloud/directory/ldap"
 	"opencloud/directory/profile"
 	"opencloud/directory/secret"
 	"opencloud/storage/posix"
@@ -34,6 +37,7 @@ func modules() []Module {
 		{"users", nil, startUsers},
 		{"auth", []string{"users"}, startAuth},
 		{"idp", []string{"users", "auth"}, startIDP},
+		{"oidc", []string{"users", "auth"}, startOIDC},
 		{"app-tokens", []string{"users", "auth"}, startAppTokens},
 		{"signed", []string{"users", "auth"}, startSigned},
 		{"webfinger", []string{"auth"}, startWebfinger},
@@ -43,7 +47,7 @@ func modules() []Module {
 		{"dav", []string{"files", "signed"}, startDAV},
 		{"tus", []string{"files", "auth"}, startTUS},
 		{"people", []string{"users", "auth", "files"}, startPeople},
-		{"graph", []string{"files", "people"}, startGraph},
+		{"graph", []string{"files", "people", "signed"}, startGraph},
 		{"settings", []string{"people"}, startSettings},
 		{"auth-app", []string{"app-tokens", "people"}, startAuthApp},
 		{"ocs", []string{"files", "signed"}, startOCS},
@@ -52,6 +56,12 @@ func modules() []Module {
 }
 
 func startUsers(ctx context.Context, s *System) error {
+	if s.Config.IDM.Backend == "ldap" {
+		return startLDAP(s)
+	}
+	if len(s.Config.LDAP.URI) > 0 {
+		s.Log.Warn("the built-in users are used although OC_LDAP_URI is set; GRAPH_IDENTITY_BACKEND=ldap uses those of the LDAP server")
+	}
 	opts := s.Config.IDM.Options
 	opts.Log = s.Log
 	d, err := builtin.Open(s.Config.IDM.Path, opts)
@@ -62,6 +72,21 @@ func startUsers(ctx context.Context, s *System) error {
 	if s.adminPassword, err = FirstUsers(ctx, d, s.Config.IDM); err != nil {
 		return err
 	}
+	s.closers = append(s.closers, d.Close)
+	return nil
+}
+
+func startLDAP(s *System) error {
+	opts := s.Config.LDAP
+	opts.Log = s.Log
+	if opts.Admin == "" {
+		s.Log.Info("OC_ADMIN_USER_ID is not set: nobody is administrator but who was made one")
+	}
+	d, err := ldap.Open(filepath.Join(s.Config.IDM.Path, "ldap"), opts)
+	if err != nil {
+		return err
+	}
+	s.Directory = d
 	s.closers = append(s.closers, d.Close)
 	return nil
 }
@@ -124,14 +149,35 @@ func startIDP(_ context.Context, s *System) error {
 	s.closers = append(s.closers, p.Close)
 	s.Auth.Add(bearer.New(s.Directory, p))
 	s.Auth.NeedsMore(p.NeedsMore)
-	s.alive = func(session string) bool { return p.Alive(session, "") }
+	s.Credentials = append(s.Credentials, p)
+	s.SignIns = p
+	s.alive = func(session string) bool { return p.Alive(&bearer.Token{Session: session}) }
 	s.IDP = p.Handler(s.Auth.Guess)
+	return nil
+}
+
+func startOIDC(_ context.Context, s *System) error {
+	opts := s.Config.OIDC.Options
+	opts.Insecure = opts.Insecure || s.Config.Insecure
+	finger := &s.Config.Webfinger
+	opts.Clients = []string{finger.WebID, finger.DesktopID, finger.AndroidID, finger.IOSID}
+	i, err := oidc.Open(s.Config.OIDC.Path, s.Directory, opts, s.Log)
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, i.Close)
+	s.Auth.Add(bearer.New(s.Directory, i))
+	s.Credentials = append(s.Credentials, i)
+	s.alive = func(session string) bool { return i.Alive(&bearer.Token{Session: session, Issued: time.Now()}) }
+	s.OIDC = i.Handler()
 	return nil
 }
 
 func startWebfinger(_ context.Context, s *System) error {
 	opts := s.Config.Webfinger
-	opts.Issuer = s.Config.Site().String()
+	if opts.Issuer = s.Config.ExternalIssuer(); opts.Issuer == "" {
+		opts.Issuer = s.Config.Site().String()
+	}
 	s.Webfinger = webfinger.New(opts)
 	return nil
 }
@@ -166,7 +212,7 @@ func startPeople(_ context.Context, s *System) error {
 	}
 	s.closers = append(s.closers, profiles.Close)
 	opts := s.Config.People
-	opts.Credentials = s.Credentials
+	opts.Credentials, opts.SignIns = s.Credentials, s.SignIns
 	opts.Guess = func(account string, check func() error) error {
 		_, err := s.Auth.Guess("", account, func() (*cloud.User, error) { return nil, check() })
 		return err
@@ -227,7 +273,15 @@ func startTUS(_ context.Context, s *System) error {
 func startGraph(_ context.Context, s *System) error {
 	opts := s.Config.Graph
 	opts.Product, opts.Education = product, s.Education
-	s.Graph = graph.New(s.Files, s.People, opts)
+	if s.Signer != nil {
+		opts.Links = s.Signer.Links
+	}
+	for _, id := range opts.Roles {
+		if r, ok := cloud.ShareRoleBy(id); !ok || r.ID != id {
+			return cloud.Refuse(cloud.Invalid, "There is no role %q (GRAPH_AVAILABLE_ROLES).", id)
+		}
+	}
+	s.Graph = graph.New(s.Files, s.Shares, s.People, opts)
 	return nil
 }
 
@@ -251,6 +305,7 @@ func startOCS(_ context.Context, s *System) error {
 		TusVersion: tus.Version, TusExtensions: tus.Extensions,
 		MaxChunkSize: s.Config.Uploads.MaxChunkSize, MethodOverride: s.Config.Uploads.MethodOverride,
 		Password: passwords(s.Config.People.Password), MinSearch: s.Config.People.MinSearch,
+		Elsewhere: s.Config.IDM.Backend == "ldap" && !s.Config.LDAP.Write,
 	}
 	if s.Signer != nil {
 		opts.SigningKey = s.Signer.Key

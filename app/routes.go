@@ -27,8 +27,10 @@ func routes(s *System) []Route {
 	all := []Route{
 		{"/", nil, s.Wellknown, true, httpx.WriteText},
 		{"/.well-known/openid-configuration", nil, s.IDP, true, httpx.WriteText},
+		{"/.well-known/openid-configuration", nil, s.OIDC, true, httpx.WriteText},
 		{"/.well-known/webfinger", nil, s.Webfinger, true, httpx.WriteText},
 		{"/auth-app/tokens", nil, s.Tokens, false, httpx.FailOData},
+		{"/backchannel_logout", nil, s.OIDC, true, httpx.WriteText},
 		{"/data/", nil, s.TUS, false, httpx.FailOData},
 		{"/dav/", tus, s.TUS, false, httpx.FailOData},
 		{"/dav/", nil, s.DAV, false, httpx.FailDAV},
@@ -50,6 +52,10 @@ func routes(s *System) []Route {
 	}
 	return slices.DeleteFunc(all, func(r Route) bool { return r.Handler == nil })
 }
+
+// crossing are the routes that pages of other sites may call with any method:
+// nothing there looks at what a browser adds by itself.
+var crossing = []string{"/konnect/"}
 
 // byLength puts the routes into the order in which they are tried.
 func byLength(all []Route) []Route {

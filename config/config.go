@@ -23,10 +23,12 @@ import (
 	"opencloud/auth/apptoken"
 	"opencloud/auth/idp"
 	"opencloud/auth/machine"
+	"opencloud/auth/oidc"
 	"opencloud/auth/signed"
 	"opencloud/cloud"
 	"opencloud/core"
 	"opencloud/directory/builtin"
+	"opencloud/directory/ldap"
 	"opencloud/storage/posix"
 )
 
@@ -52,7 +54,9 @@ type Config struct {
 	Signed    Signed
 	Machine   machine.Options
 	IDP       IDP                   `yaml:"idp"`
+	OIDC      OIDC                  `yaml:"oidc"`
 	IDM       IDM                   `yaml:"idm"`
+	LDAP      ldap.Options          `yaml:"ldap"`
 	Storage   posix.Options         `yaml:"storage_users" defaults:"root=$OC_BASE_DATA_PATH/storage/users"`
 	Core      core.Options          `yaml:"spaces"`
 	DAV       dav.Options           `yaml:"ocdav"`
@@ -100,6 +104,13 @@ type IDP struct {
 	idp.Options
 }
 
+// OIDC is where people sign in when that is not here: see ExternalIssuer.
+type OIDC struct {
+	Path string `yaml:"path" env:"OC_OIDC_PATH" default:"$OC_BASE_DATA_PATH/storage/system/oidc" doc:"Folder that says which account belongs to whom at the issuer."`
+
+	oidc.Options
+}
+
 // AppTokens are the passwords that people make for their programs.
 type AppTokens struct {
 	Path string `yaml:"path" env:"AUTH_APP_PATH" default:"$OC_BASE_DATA_PATH/storage/system/app-tokens" doc:"Folder of the app tokens."`
@@ -115,9 +126,10 @@ type Signed struct {
 	signed.Options
 }
 
-// IDM is the built-in directory of users.
+// IDM is where the users are.
 type IDM struct {
-	Path     string `yaml:"path" env:"IDM_PATH" default:"$OC_BASE_DATA_PATH/storage/system" doc:"Folder of the users."`
+	Backend  string `yaml:"backend" env:"GRAPH_IDENTITY_BACKEND" default:"builtin" doc:"Directory of the users: builtin, or ldap for one that an LDAP server keeps."`
+	Path     string `yaml:"path" env:"IDM_PATH" default:"$OC_BASE_DATA_PATH/storage/system" doc:"Folder of the users, or of what an LDAP server does not keep of them."`
 	Password string `yaml:"admin_password" env:"IDM_ADMIN_PASSWORD" default:"" secret:"true" doc:"Password that the user admin gets at the first start; empty is a random one, which is printed once."`
 	Demo     bool   `yaml:"create_demo_users" env:"IDM_CREATE_DEMO_USERS" default:"false" doc:"Make the users alan, dennis, lynn, margaret and mary with the password demo at the first start. Never where others can reach the server."`
 
@@ -236,6 +248,15 @@ func (c *Config) Site() *url.URL {
 	return u
 }
 
+// ExternalIssuer is the OpenID Connect provider that signs people in, as it
+// calls itself; empty when that is this server.
+func (c *Config) ExternalIssuer() string {
+	if strings.TrimRight(c.OIDC.Issuer, "/") == strings.TrimRight(c.URL, "/") {
+		return ""
+	}
+	return c.OIDC.Issuer
+}
+
 func parseSite(s string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimRight(s, "/"))
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
@@ -257,6 +278,9 @@ func (c *Config) check() error {
 	}
 	if (c.Proxy.Cert == "") != (c.Proxy.Key == "") {
 		return cloud.Refuse(cloud.Invalid, "A certificate needs both files: set PROXY_TRANSPORT_TLS_CERT and PROXY_TRANSPORT_TLS_KEY, or neither.")
+	}
+	if c.IDM.Backend != "builtin" && c.IDM.Backend != "ldap" {
+		return cloud.Refuse(cloud.Invalid, "The directory of users %q (GRAPH_IDENTITY_BACKEND) is not one of builtin and ldap.", c.IDM.Backend)
 	}
 	switch c.Log.Level {
 	case "debug", "info", "warn", "error":

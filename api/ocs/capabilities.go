@@ -242,12 +242,23 @@ func (h *handler) capabilities(site *httpx.Site) answer {
 			DAV:            dav{Reports: none, Trashbin: "1.0"},
 			FilesSharing:   filesSharing{SearchMinLength: o.MinSearch, DefaultPermissions: 22, Public: public{DefaultPermissions: 1}, User: userSharing{ProfilePicture: true, Settings: []enabled{}}},
 			Spaces:         spaces{Version: "1.0.0", Enabled: true, Projects: true, MaxQuota: o.MaxQuota},
-			Graph:          graph{PersonalDataExport: true, Users: graphUsers{ReadOnlyAttributes: none}},
+			Graph:          graph{PersonalDataExport: true, Users: usersOf(o)},
 			PasswordPolicy: passwordPolicy{o.Password.Min, o.Password.Max, o.Password.Lower, o.Password.Upper, o.Password.Digits, o.Password.Special},
 			Search:         search{searchProperties{MTime: keywords{Keywords: none}, MediaType: keywords{Keywords: none}}},
 			Theme:          theme{logo{none}},
 			Notifications:  notifications{Endpoints: none},
 		},
+	}
+}
+
+// usersOf says what forms for users should not offer.
+func usersOf(o *Options) graphUsers {
+	if !o.Elsewhere {
+		return graphUsers{ReadOnlyAttributes: []string{}}
+	}
+	return graphUsers{
+		ReadOnlyAttributes: []string{"user.onPremisesSamAccountName", "user.displayName", "user.mail", "user.passwordProfile", "user.accountEnabled"},
+		CreateDisabled:     true, DeleteDisabled: true, ChangePasswordDisabled: true,
 	}
 }
 

@@ -24,6 +24,7 @@ type Options struct {
 
 	Password  Passwords `yaml:"-"`
 	MinSearch int       `yaml:"-"` // fewest characters by which people can search for others
+	Elsewhere bool      `yaml:"-"` // users are kept by another system and cannot be changed here
 
 	MaxQuota   int64 `yaml:"-"` // bytes that a space can be given at most; 0 is unlimited
 	NoVersions bool  `yaml:"-"` // earlier contents are not kept
