@@ -17,10 +17,7 @@ func moved(escaped string) (to string, ok bool) {
 			return rest, true
 		}
 	}
-	if rest = strings.TrimSuffix(rest, "/"); rest == "/apps/files" || old && rest == "" {
-		return "/", true
-	}
-	return "", false
+	return "/", strings.TrimSuffix(rest, "/") == "/apps/files"
 }
 
 // move answers a request for an address of old.
