@@ -158,6 +158,11 @@ func TestSharingExchanges(t *testing.T) {
 		}
 		vars["jail"], vars["jailroot"] = string(cloud.SharesSpace), string(cloud.SharesSpace.Root())
 		vars["maryshare"], vars["sub"] = string(a.share("private/work", "mary", "editor").ID), a.id("private/work/sub")
+		at, err := cloud.ParseItemID(vars["folder"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		vars["mount"] = string(cloud.MountID(at.Space, at.Node))
 		return a.front, vars
 	})
 }
