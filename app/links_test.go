@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -254,5 +255,48 @@ func TestLinkMatrix(t *testing.T) {
 	}
 	if _, err := a.Files.Stat(a.as("alan"), cloud.Ref{Space: a.space, Path: "stolen"}); cloud.KindOf(err) != cloud.NotExist {
 		t.Errorf("something left a link: %v", err)
+	}
+}
+
+// What changes deep in something shared changes the ETags all the way up to
+// where the receiver looks, and what changes beside it does not.
+func TestSharesETags(t *testing.T) {
+	a := newSharer(t)
+	a.share("private/work", "mary", "viewer")
+	etag := regexp.MustCompile(`<d:getetag>([^<]+)</d:getetag>`)
+	jail := "/dav/spaces/" + string(cloud.SharesSpace)
+	look := func() (tags [5]string) {
+		t.Helper()
+		for i, path := range [...]string{"/remote.php/webdav", "/dav/files/mary/Shares", jail, jail + "/work", jail + "/work/sub"} {
+			w := a.do("PROPFIND", path, `<propfind xmlns="DAV:"><prop><getetag/></prop></propfind>`, "Depth", "0", "Authorization", basicOf("mary", "demo"))
+			m := etag.FindStringSubmatch(w.Body.String())
+			if w.Code != 207 || m == nil {
+				t.Fatalf("%s: %d %s", path, w.Code, w.Body)
+			}
+			tags[i] = m[1]
+		}
+		return tags
+	}
+	before := look()
+	a.put("private/secret.txt", "changed")
+	if got := look(); got != before {
+		t.Errorf("a change elsewhere: got %q, want %q", got, before)
+	}
+	a.put("private/work/sub/deep.txt", "changed")
+	after := look()
+	for i := range after {
+		if after[i] == before[i] {
+			t.Errorf("a change below: ETag %d is still %s", i, after[i])
+		}
+	}
+	if got := look(); got != after {
+		t.Errorf("no change: got %q, want %q", got, after)
+	}
+	a.share("private", "mary", "viewer")
+	now := look()
+	for i := range 3 {
+		if now[i] == after[i] {
+			t.Errorf("something more is shared: ETag %d is still %s", i, now[i])
+		}
 	}
 }
