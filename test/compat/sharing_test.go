@@ -197,13 +197,14 @@ func (c *company) withoutTUS() string {
 func TestSharedOwncloudcmd(t *testing.T) {
 	bin := tool(t, "owncloudcmd", "owncloud-client-cmd")
 	c := startCompany(t)
-	server := c.withoutTUS()
 	exclude := filepath.Join(t.TempDir(), "exclude.lst") // it does not start without one
 	write(t, exclude, "*~\n")
 	work := regexp.MustCompile(`(?m)^.*Completed propagation of "[^"]+" by OCC::Propagate(Upload|Download|Remote|Local).*$`)
-	for name, at := range map[string]struct{ path, below string }{
-		"project": {"/dav/spaces/" + c.project + "/", ""},
-		"shares":  {c.jail(), "shared"},
+	simple := c.withoutTUS()
+	for name, at := range map[string]struct{ server, path, below string }{
+		"project":            {simple, "/dav/spaces/" + c.project + "/", ""},
+		"shares":             {simple, c.jail(), "shared"},
+		"shares in the home": {c.URL, "/remote.php/webdav/", "Shares/shared"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -215,7 +216,7 @@ func TestSharedOwncloudcmd(t *testing.T) {
 			sync := func() string {
 				t.Helper()
 				return run(t, "", bin, "-h", "--non-interactive", "--trust", "--exclude", exclude, "--max-sync-retries", "1", "-u", "mary", "-p", demo,
-					"--davpath", at.path, dir, server)
+					"--davpath", at.path, dir, at.server)
 			}
 			put := func(path, body string) {
 				t.Helper()
@@ -223,6 +224,7 @@ func TestSharedOwncloudcmd(t *testing.T) {
 					t.Fatalf("PUT %s: %s %s", path, resp.Status, text)
 				}
 			}
+			c.Do(t, "DELETE", strings.TrimSuffix(theirs, "/")+"/renamed", "")
 			put("from%20admin.txt", "one")
 			sync()
 			file := filepath.Join(top, "from admin.txt")
