@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"opencloud/cloud"
 	exchanges "opencloud/test/exchange"
@@ -297,6 +299,81 @@ func TestSharesETags(t *testing.T) {
 	for i := range 3 {
 		if now[i] == after[i] {
 			t.Errorf("something more is shared: ETag %d is still %s", i, now[i])
+		}
+	}
+}
+
+// A link to a whole space opens it, but neither its bin nor its name; and no
+// link opens anything when its time is over.
+func TestLinkToSpaceUntil(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newSharer(t)
+		admin := a.as("admin")
+		project, err := a.Files.SetSpace(admin, &cloud.Space{Kind: cloud.Project, Name: "Secret project"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		root := cloud.Ref{Space: project.ID}
+		for _, name := range []string{"kept", "removed"} {
+			if _, _, err := a.Files.Put(admin, cloud.Ref{Space: project.ID, Path: name}, strings.NewReader("x"), cloud.Put{Size: 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := a.Files.Remove(admin, cloud.Ref{Space: project.ID, Path: "removed"}, cloud.Conditions{}); err != nil {
+			t.Fatal(err)
+		}
+		g := linkOf(t, a.System, "admin", root, cloud.LinkEdit, "")
+		until := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+		if _, _, err := a.Shares.Regrant(admin, g.ID, cloud.GrantChange{Expires: &until}); err != nil {
+			t.Fatal(err)
+		}
+		at := "/dav/public-files/" + g.To.Link
+		w := a.do("PROPFIND", at, `<propfind xmlns="DAV:" xmlns:oc="http://owncloud.org/ns"><prop><displayname/><oc:permissions/><oc:public-link-permission/><oc:public-link-expiration/></prop></propfind>`, "Depth", "1", "Prefer", "return=minimal")
+		for _, want := range []string{"<d:href>" + at + "/</d:href><d:propstat><d:prop><oc:permissions>CK</oc:permissions><oc:public-link-permission>15</oc:public-link-permission><oc:public-link-expiration>" + until.Format(http.TimeFormat) + "</",
+			"<d:href>" + at + "/kept</d:href>"} {
+			if !strings.Contains(w.Body.String(), want) {
+				t.Errorf("got %d %s, want %s", w.Code, w.Body, want)
+			}
+		}
+		for _, hidden := range []string{"removed", "Secret project"} {
+			if strings.Contains(w.Body.String(), hidden) {
+				t.Errorf("%s is shown: %s", hidden, w.Body)
+			}
+		}
+		for _, path := range []string{"/dav/spaces/trash-bin/" + string(project.ID), "/dav/meta/" + string(project.ID) + "!" + string(project.ID.Root()) + "/v"} {
+			for _, method := range []string{"PROPFIND", "DELETE"} {
+				if w := a.do(method, path, "", "public-token", g.To.Link, "Depth", "1"); w.Code != 403 && w.Code != 404 {
+					t.Errorf("%s %s: got %d", method, path, w.Code)
+				}
+			}
+		}
+		if w := a.do("PUT", at+"/new", "x"); w.Code != 201 {
+			t.Errorf("PUT: got %d %s", w.Code, w.Body)
+		}
+		time.Sleep(time.Hour)
+		for _, method := range []string{"PROPFIND", "GET", "PUT", "MKCOL"} {
+			if w := a.do(method, at+"/late", "x"); w.Code != 404 {
+				t.Errorf("%s after the end: got %d, want 404", method, w.Code)
+			}
+		}
+	})
+}
+
+// The quota of the space holds for those who come by a link.
+func TestLinkQuota(t *testing.T) {
+	a := newSharer(t)
+	admin := a.as("admin")
+	project, err := a.Files.SetSpace(admin, &cloud.Space{Kind: cloud.Project, Name: "Small", Quota: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, of := range []cloud.LinkType{cloud.LinkCreateOnly, cloud.LinkUpload, cloud.LinkEdit} {
+		at := "/dav/public-files/" + linkOf(t, a.System, "admin", cloud.Ref{Space: project.ID}, of, "").To.Link
+		if w := a.do("PUT", at+"/large", strings.Repeat("x", 11)); w.Code != 507 {
+			t.Errorf("%s: PUT: got %d, want 507", of, w.Code)
+		}
+		if w := a.do("POST", at+"/", "", "Tus-Resumable", "1.0.0", "Upload-Length", "11", "Upload-Metadata", "filename eA=="); w.Code != 507 {
+			t.Errorf("%s: POST: got %d, want 507", of, w.Code)
 		}
 	}
 }
