@@ -179,9 +179,7 @@ func (m *model) walk(space cloud.SpaceID, up *modelNode, id cloud.NodeID) {
 		} else {
 			m.nodes = append(m.nodes, n)
 		}
-		for _, g := range got.Grants {
-			m.grants = append(m.grants, g)
-		}
+		m.grants = append(m.grants, got.Grants...)
 		if !got.Dir {
 			return
 		}

@@ -802,3 +802,50 @@ func TestAudience(t *testing.T) {
 	w.is("Remove", w.Remove(w.ctx, w.ref("dir/sub"), cloud.Conditions{}), nil)
 	is(sub, "ada")
 }
+
+// hooked does something just before an Edit.
+type hooked struct {
+	cloud.Store
+	before func()
+}
+
+func (h *hooked) Edit(ctx context.Context, s cloud.SpaceID, id cloud.NodeID, fn func(*cloud.Node) error) (*cloud.Node, error) {
+	if before := h.before; before != nil {
+		h.before = nil
+		before()
+	}
+	return h.Store.Edit(ctx, s, id, fn)
+}
+
+// Who is removed while something is shared with them is not left with it.
+func TestGiveToWhoGoes(t *testing.T) {
+	w := gather(t, Options{})
+	w.mkdir("dir")
+	id := w.users["bert"].ID
+	w.Core.store = &hooked{w.store, func() { w.is("RemoveUser", w.RemoveUser(w.as("admin"), id), nil) }}
+	_, _, err := w.Give(w.ctx, w.ref("dir"), cloud.Grant{To: w.to("bert"), Rights: role(t, "viewer")}, "")
+	w.is("Give", err, cloud.Invalid)
+	n, err := w.store.Lookup(t.Context(), w.space, "", "dir")
+	if err != nil || len(n.Grants) != 0 {
+		t.Errorf("got %+v, %v, want no grants", n.Grants, err)
+	}
+}
+
+// What somebody who goes has shared stays, where others manage it.
+func TestWhoGoesLeavesLinks(t *testing.T) {
+	w := gather(t, Options{})
+	w.space = w.project
+	w.mkdir("dir")
+	w.gives("", "bert", cloud.SpaceManager)
+	view, _ := cloud.LinkView.Rights(cloud.OnFolder)
+	g, _, err := w.Give(w.as("bert"), w.ref("dir"), cloud.Grant{To: cloud.Subject{Link: "x"}, Rights: view}, "")
+	w.is("Give", err, nil)
+	w.is("RemoveUser", w.RemoveUser(w.as("admin"), w.users["bert"].ID), nil)
+	_, err = w.Visit(context.Background(), g.To.Link, "")
+	w.is("Visit", err, nil)
+	gs, _, err := w.Grants(w.ctx, w.ref("dir"))
+	if err != nil || len(gs) != 1 || gs[0].ID != g.ID || gs[0].To.Link != g.To.Link {
+		t.Errorf("Grants: got %+v, %v, want the link", gs, err)
+	}
+	w.is("Revoke", w.Revoke(w.ctx, g.ID), nil)
+}

@@ -144,6 +144,9 @@ func table() []route {
 // New serves /graph/v1.0 and /graph/v1beta1, which are the same here.
 func New(files cloud.Files, shares cloud.Shares, people cloud.People, opts Options) http.Handler {
 	h := &handler{files: files, shares: shares, people: people, opts: opts, routes: table()}
+	if len(opts.Roles) == 0 {
+		h.opts.Roles = nil // the usual ones, see cloud.OfferedRoles
+	}
 	if opts.Education != nil {
 		h.routes = append(h.routes, educationTable()...)
 	}

@@ -303,13 +303,11 @@ func behaviour(r *http.Request) (replace, missing bool, err error) {
 // makeDirs makes what is missing of a path.
 func (h *handler) makeDirs(r *http.Request, ref cloud.Ref) error {
 	full := ref.Path
-	for i := 0; i < len(full); {
-		end := strings.IndexByte(full[i:], '/')
-		if end < 0 {
-			end = len(full) - i
+	ref.Path = ""
+	for name := range strings.SplitSeq(full, "/") {
+		if ref.Path = cloud.Join(ref.Path, name); ref.Path == "" {
+			return nil
 		}
-		ref.Path = full[:i+end]
-		i += end + 1
 		if _, err := h.files.MakeDir(r.Context(), ref, cloud.Conditions{}); err != nil && !errors.Is(err, cloud.Exist) {
 			return err
 		}
