@@ -45,7 +45,7 @@ func modules() []Module {
 		{"dav", []string{"files", "signed"}, startDAV},
 		{"tus", []string{"files", "auth"}, startTUS},
 		{"people", []string{"users", "auth", "files"}, startPeople},
-		{"graph", []string{"files", "people"}, startGraph},
+		{"graph", []string{"files", "people", "signed"}, startGraph},
 		{"settings", []string{"people"}, startSettings},
 		{"auth-app", []string{"app-tokens", "people"}, startAuthApp},
 		{"ocs", []string{"files", "signed"}, startOCS},
@@ -254,7 +254,15 @@ func startTUS(_ context.Context, s *System) error {
 func startGraph(_ context.Context, s *System) error {
 	opts := s.Config.Graph
 	opts.Product, opts.Education = product, s.Education
-	s.Graph = graph.New(s.Files, s.People, opts)
+	if s.Signer != nil {
+		opts.Links = s.Signer.Links
+	}
+	for _, id := range opts.Roles {
+		if r, ok := cloud.ShareRoleBy(id); !ok || r.ID != id {
+			return cloud.Refuse(cloud.Invalid, "There is no role %q (GRAPH_AVAILABLE_ROLES).", id)
+		}
+	}
+	s.Graph = graph.New(s.Files, s.Shares, s.People, opts)
 	return nil
 }
 

@@ -246,22 +246,28 @@ func (r Rights) OCS(on NodeKind) (b int) {
 }
 
 // OCSRights are the rights for the bits. OCSShare gives none: what was shared
-// is not shared on. False for bits that make no sense on the node.
+// is not shared on; nor does what a file cannot have, which clients ask for all
+// the same. False for what remains when that is nothing, or nothing to look at
+// on a file.
 func OCSRights(b int, on NodeKind) (r Rights, ok bool) {
-	if b &= ^OCSShare; b <= 0 || b > OCSRead|OCSUpdate|OCSCreate|OCSDelete {
+	if b < 0 || b > OCSRead|OCSUpdate|OCSCreate|OCSDelete|OCSShare {
+		return NoRights, false
+	}
+	if b &^= OCSShare; on == OnFile {
+		b &= OCSRead | OCSUpdate
+	}
+	if b == 0 || on == OnFile && b&OCSRead == 0 {
 		return NoRights, false
 	}
 	r = CanStat | CanPath
 	if b&OCSRead != 0 {
 		r |= viewing
 	}
-	if on == OnFile {
-		if b&OCSUpdate != 0 {
-			r |= CanWrite
-		}
-		return r, b&OCSCreate == 0 && b&OCSRead != 0
-	}
-	if b&OCSUpdate != 0 {
+	switch {
+	case b&OCSUpdate == 0:
+	case on == OnFile:
+		r |= CanWrite
+	default:
 		r |= CanWrite | CanMove
 	}
 	if b&OCSCreate != 0 {

@@ -461,9 +461,11 @@ func TestDenial(t *testing.T) {
 	_, _, err = w.Copy(carl, w.ref("a"), w.ref("copy"), cloud.Transfer{})
 	w.is("Copy", err, nil)
 	equal(t, "copy", names(t, w.List(w.ctx, w.ref("copy"))), []string{"other"})
-	// Moved along, it stays hidden.
+	// Moved along, it stays hidden, and who cannot see it does not move it.
 	_, _, err = w.Move(carl, w.ref("a"), w.ref("moved"), cloud.Transfer{})
-	w.is("Move", err, nil)
+	w.is("Move", err, cloud.Permission)
+	_, _, err = w.Move(bert, w.ref("a"), w.ref("moved"), cloud.Transfer{})
+	w.is("Move by another", err, nil)
 	_, err = w.Stat(carl, w.ref("moved/hidden/file"))
 	w.is("Stat after a move", err, cloud.NotExist)
 	home, err := w.Core.Home(carl)

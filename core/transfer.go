@@ -92,10 +92,8 @@ func (c *Core) transfer(ctx context.Context, from, to cloud.Ref, how cloud.Trans
 		if _, err := c.leaveTree(ctx, src, how.Tokens); err != nil {
 			return nil, false, err
 		}
-		if from.Space != to.Space {
-			if err := c.whole(ctx, srcSpace, src.dir.who, src.now); err != nil {
-				return nil, false, err
-			}
+		if err := c.whole(ctx, srcSpace, src.dir.who, src.now); err != nil {
+			return nil, false, err
 		}
 	} else if err := c.fits(ctx, dst, src.now, how.Shallow); err != nil {
 		return nil, false, err

@@ -168,10 +168,8 @@ func (c *Core) restore(ctx context.Context, ref, to cloud.Ref, over bool) (*clou
 	if err := c.mayReceive(ctx, n, dst, cloud.Transfer{Over: over}); err != nil {
 		return nil, false, err
 	}
-	if to.Space != ref.Space {
-		if err := c.whole(ctx, sp, root.who, n); err != nil {
-			return nil, false, err
-		}
+	if err := c.whole(ctx, sp, root.who, n); err != nil {
+		return nil, false, err
 	}
 	made := dst.now == nil
 	if !made {
