@@ -48,7 +48,7 @@ func modules() []Module {
 		{"graph", []string{"files", "people", "signed"}, startGraph},
 		{"settings", []string{"people"}, startSettings},
 		{"auth-app", []string{"app-tokens", "people"}, startAuthApp},
-		{"ocs", []string{"files", "signed"}, startOCS},
+		{"ocs", []string{"files", "people", "signed"}, startOCS},
 		{"wellknown", []string{"auth"}, startWellknown},
 	}
 }
@@ -280,18 +280,21 @@ const (
 )
 
 func startOCS(_ context.Context, s *System) error {
-	opts := ocs.Options{
-		Product: product, ProductVersion: Version, Edition: edition, Version: legacy,
-		MaxQuota: s.Config.Core.MaxQuota, NoVersions: s.Config.Core.NoVersions,
-		TusVersion: tus.Version, TusExtensions: tus.Extensions,
-		MaxChunkSize: s.Config.Uploads.MaxChunkSize, MethodOverride: s.Config.Uploads.MethodOverride,
-		Password: passwords(s.Config.People.Password), MinSearch: s.Config.People.MinSearch,
-		Elsewhere: s.Config.IDM.Backend == "ldap" && !s.Config.LDAP.Write,
+	opts, rules := s.Config.OCS, s.Config.Core
+	if opts.DefaultLink != 0 && opts.DefaultLink != 1 {
+		return cloud.Refuse(cloud.Invalid, "A link is by default for 0 or 1 (FRONTEND_DEFAULT_LINK_PERMISSIONS), not %d.", opts.DefaultLink)
 	}
+	opts.Product, opts.ProductVersion, opts.Edition, opts.Version = product, Version, edition, legacy
+	opts.MaxQuota, opts.NoVersions = rules.MaxQuota, rules.NoVersions
+	opts.LinkPassword, opts.WritableLinkPassword, opts.AutoAccept = rules.LinkPassword, rules.WritableLinkPassword, rules.AutoAccept
+	opts.TusVersion, opts.TusExtensions = tus.Version, tus.Extensions
+	opts.MaxChunkSize, opts.MethodOverride = s.Config.Uploads.MaxChunkSize, s.Config.Uploads.MethodOverride
+	opts.Password, opts.MinSearch = passwords(s.Config.People.Password), s.Config.People.MinSearch
+	opts.Elsewhere = s.Config.IDM.Backend == "ldap" && !s.Config.LDAP.Write
 	if s.Signer != nil {
 		opts.SigningKey = s.Signer.Key
 	}
-	s.OCS = ocs.New(s.Files, opts)
+	s.OCS = ocs.New(s.Files, s.Shares, s.People, opts)
 	return nil
 }
 

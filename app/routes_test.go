@@ -76,7 +76,9 @@ var open = []string{
 	"/",
 	"/.well-known/openid-configuration", "/.well-known/webfinger",
 	"/konnect/",
+	"/ocs/v1.php/apps/files_sharing/api/v1/tokeninfo/unprotected/",
 	"/ocs/v1.php/cloud/capabilities", "/ocs/v1.php/config",
+	"/ocs/v2.php/apps/files_sharing/api/v1/tokeninfo/unprotected/",
 	"/ocs/v2.php/cloud/capabilities", "/ocs/v2.php/config",
 	"/signin/",
 }

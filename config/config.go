@@ -17,6 +17,7 @@ import (
 
 	"opencloud/api/dav"
 	"opencloud/api/graph"
+	"opencloud/api/ocs"
 	"opencloud/api/tus"
 	"opencloud/api/webfinger"
 	"opencloud/auth"
@@ -64,6 +65,7 @@ type Config struct {
 	People    core.PeopleOptions    `yaml:"people"`
 	Education core.EducationOptions `yaml:"education"`
 	Graph     graph.Options         `yaml:"graph"`
+	OCS       ocs.Options           `yaml:"ocs"`
 	Webfinger webfinger.Options     `yaml:"webfinger"`
 
 	dir     string
