@@ -44,6 +44,8 @@ func routes(s *System) []Route {
 		{"/ocs/v2.php/cloud/capabilities", nil, s.OCS, true, httpx.FailOCS},
 		{"/ocs/v2.php/apps/files_sharing/api/v1/tokeninfo/unprotected/", nil, s.OCS, true, httpx.FailOCS},
 		{"/ocs/v2.php/config", nil, s.OCS, true, httpx.FailOCS},
+		{"/public.php/", tus, s.TUS, false, httpx.FailOData},
+		{"/public.php/", nil, s.DAV, false, httpx.FailDAV},
 		{"/remote.php/", tus, s.TUS, false, httpx.FailOData},
 		{"/remote.php/", nil, s.DAV, false, httpx.FailDAV},
 		{"/signin/", nil, s.IDP, true, httpx.WriteText},

@@ -125,7 +125,7 @@ func (h *handler) lock(c *call) error {
 		header.Set("Lock-Token", "<"+l.Token+">")
 	}
 	if made {
-		tell(header, n)
+		c.tell(n, c.t.Ref)
 		c.w.WriteHeader(http.StatusCreated)
 	}
 	c.w.Write(m.buf)

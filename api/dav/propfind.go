@@ -23,17 +23,12 @@ func (q *query) needs() (t cloud.Traits) {
 		t = cloud.HasAttrs
 	}
 	for i := range q.wants {
-		switch w := &q.wants[i]; {
-		case w.live < 0:
+		if q.wants[i].live < 0 {
 			t |= cloud.HasAttrs
-		case w.live == shareTypesAt:
-			t |= cloud.HasGrants
 		}
 	}
 	return t
 }
-
-var shareTypesAt = propNamed[name{spaces["oc"], "share-types"}]
 
 type mode uint8
 
@@ -226,6 +221,9 @@ func (h *handler) propfind(c *call) error {
 	if d == infinity && c.on(meta|versions) {
 		d = depth1 // there is nothing below
 	}
+	if d == infinity && c.on(lone) {
+		d = depth1 // there is nothing below either
+	}
 	if d == infinity && !c.on(tree) {
 		return errInfinite
 	}
@@ -242,6 +240,8 @@ func (h *handler) propfind(c *call) error {
 		err = h.listVersions(m, d)
 	case httpx.Nowhere:
 		err = h.listSpaces(m, d)
+	case httpx.Lone:
+		err = h.listLone(m, d)
 	}
 	return m.end(err)
 }

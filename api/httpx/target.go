@@ -18,6 +18,7 @@ const (
 	Bin                        // the trash: Ref as Files.Trash takes it
 	Meta                       // /dav/meta/{id}: Ref is the node
 	Versions                   // /dav/meta/{id}/v[/{key}]: Ref is the node, Version the key or empty
+	Lone                       // a link to a single file: Ref is the file, but the URL that of a folder in which it stands
 )
 
 // A Target is what a WebDAV URL names.
@@ -116,7 +117,44 @@ func locate(ctx context.Context, escaped string, files cloud.Files) (t Target, e
 		}
 	}
 
+	// linked is what a visitor finds below their link. A link to a single file
+	// shows a folder with that file.
+	linked := func(token string) (Target, error) {
+		v := cloud.CallerFrom(ctx).Visitor
+		if err == nil && (v == nil || token != v.Token) {
+			err = cloud.NotExist
+		}
+		if err != nil {
+			return t, err
+		}
+		if t.Ref = v.Of; v.Internal {
+			return done(Tree, t.Ref)
+		}
+		n, e := files.Stat(ctx, t.Ref)
+		switch {
+		case e != nil:
+			return t, e
+		case n.Dir:
+			return done(Tree, t.Ref)
+		case rest == "":
+			return done(Lone, t.Ref)
+		}
+		if name := take(); err == nil && (name != n.Name || rest != "") {
+			err = cloud.NotExist
+		}
+		return done(Tree, t.Ref)
+	}
+
 	area := take()
+	if area == "public.php" {
+		if area = take(); area != "webdav" {
+			return t, cloud.NotExist
+		}
+		if v := cloud.CallerFrom(ctx).Visitor; v != nil {
+			return linked(v.Token)
+		}
+		return t, cloud.NotExist
+	}
 	if area == "remote.php" {
 		area = take()
 	}
@@ -155,6 +193,8 @@ func locate(ctx context.Context, escaped string, files cloud.Files) (t Target, e
 			t.Ref, err = cloud.ParseItemID(id)
 		}
 		return done(Tree, t.Ref)
+	case "public-files":
+		return linked(take())
 	case "trash-bin":
 		user := take()
 		if err == nil {

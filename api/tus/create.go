@@ -62,7 +62,7 @@ func (h *handler) create(w http.ResponseWriter, r *http.Request) error {
 	if r.Header.Get("X-OC-Mtime") != "" {
 		w.Header().Set("X-OC-Mtime", "accepted")
 	}
-	describe(w.Header(), u)
+	describe(w.Header(), u, target.Ref.Space)
 	w.WriteHeader(http.StatusCreated)
 	return nil
 }
