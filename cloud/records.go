@@ -36,6 +36,11 @@ type Record struct {
 	Taken []Grant `json:"taken,omitempty"`
 }
 
+// Moves tells whether a node is somewhere else afterwards, or nowhere.
+func (e Event) Moves() bool {
+	return e == Moved || e == Trashed || e == Restored || e == Dropped
+}
+
 // Event is what kind of change a record tells of.
 type Event string
 
