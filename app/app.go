@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"opencloud/auth"
+	"opencloud/auth/signed"
 	"opencloud/cloud"
 	"opencloud/config"
 	"opencloud/core"
@@ -33,16 +34,21 @@ type System struct {
 	Store     cloud.Store
 	Files     cloud.Files
 	Uploads   cloud.Uploads
+	Shares    cloud.Shares
 	People    cloud.People
+	Education cloud.Education // nil: there are no schools
 
 	Credentials []cloud.Credentials // of all modules that keep some
+	AppTokens   cloud.AppTokens
+	Signer      *signed.Signer
 
 	// What the protocols serve; nil: not running.
-	DAV, TUS, Graph, OCS, Settings, IDP, Webfinger, Wellknown http.Handler
+	DAV, TUS, Graph, OCS, Settings, Tokens, IDP, Webfinger, Wellknown http.Handler
 
-	core          *core.Core     // Files and Uploads
-	adminPassword string         // see Started
-	closers       []func() error // in the order of starting
+	core          *core.Core                // Files, Uploads and Shares
+	alive         func(session string) bool // of the sessions that we know; nil: of all
+	adminPassword string                    // see Started
+	closers       []func() error            // in the order of starting
 }
 
 // Close ends the modules, last started first.

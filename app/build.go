@@ -18,14 +18,17 @@ type Module struct {
 	Start func(context.Context, *System) error
 }
 
-// Build starts the wanted modules and, before each, what it needs. When one
-// fails, those that have started are for System.Close.
+// Build starts the wanted modules, in the order of the table, and before each
+// what it needs. When one fails, those that have started are for System.Close.
 func Build(ctx context.Context, s *System, table []Module, want ...string) error {
+	at := func(name string) int {
+		return slices.IndexFunc(table, func(m Module) bool { return m.Name == name })
+	}
 	const open, done = 1, 2
 	state := map[string]int{}
 	var visit func(name string) error
 	visit = func(name string) error {
-		i := slices.IndexFunc(table, func(m Module) bool { return m.Name == name })
+		i := at(name)
 		switch {
 		case i < 0:
 			return fmt.Errorf("no module %q", name)
@@ -46,6 +49,7 @@ func Build(ctx context.Context, s *System, table []Module, want ...string) error
 		state[name] = done
 		return nil
 	}
+	want = slices.SortedFunc(slices.Values(want), func(a, b string) int { return at(a) - at(b) })
 	for _, name := range want {
 		if err := visit(name); err != nil {
 			return err
@@ -96,7 +100,7 @@ var services = map[string][]string{
 	"app-provider":       nil,
 	"app-registry":       nil,
 	"audit":              nil,
-	"auth-app":           nil,
+	"auth-app":           {"app-tokens", "auth-app"},
 	"auth-basic":         {"auth"},
 	"auth-bearer":        {"auth"},
 	"auth-machine":       nil,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 
+	"opencloud/api/apptokens"
 	"opencloud/api/dav"
 	"opencloud/api/graph"
 	"opencloud/api/ocs"
@@ -12,30 +13,38 @@ import (
 	"opencloud/api/webfinger"
 	"opencloud/api/wellknown"
 	"opencloud/auth"
+	"opencloud/auth/apptoken"
 	"opencloud/auth/bearer"
 	"opencloud/auth/idp"
+	"opencloud/auth/machine"
+	"opencloud/auth/signed"
 	"opencloud/cloud"
 	"opencloud/core"
 	"opencloud/directory/builtin"
 	"opencloud/directory/profile"
+	"opencloud/directory/secret"
 	"opencloud/storage/posix"
 )
 
-// modules is the system in one look.
+// modules is the system in one look, in the order of starting: whoever keeps
+// credentials comes before people, which tells them of new passwords.
 func modules() []Module {
 	return []Module{
 		{"users", nil, startUsers},
 		{"auth", []string{"users"}, startAuth},
 		{"idp", []string{"users", "auth"}, startIDP},
+		{"app-tokens", []string{"users", "auth"}, startAppTokens},
+		{"signed", []string{"users", "auth"}, startSigned},
 		{"webfinger", []string{"auth"}, startWebfinger},
 		{"storage", nil, startStorage},
 		{"files", []string{"storage"}, startFiles},
-		{"dav", []string{"files", "auth"}, startDAV},
+		{"dav", []string{"files", "signed"}, startDAV},
 		{"tus", []string{"files", "auth"}, startTUS},
 		{"people", []string{"users", "auth", "files"}, startPeople},
 		{"graph", []string{"files", "people"}, startGraph},
 		{"settings", []string{"people"}, startSettings},
-		{"ocs", []string{"files", "auth"}, startOCS},
+		{"auth-app", []string{"app-tokens", "people"}, startAuthApp},
+		{"ocs", []string{"files", "signed"}, startOCS},
 		{"wellknown", []string{"auth"}, startWellknown},
 	}
 }
@@ -57,6 +66,49 @@ func startUsers(ctx context.Context, s *System) error {
 
 func startAuth(_ context.Context, s *System) error {
 	s.Auth = auth.New(s.Directory, s.Config.Auth)
+	if opts := s.Config.Machine; opts.Key != "" {
+		s.Auth.Add(machine.New(s.Directory, opts.Key))
+	}
+	if opts := s.Config.Machine; opts.Service.ID != "" {
+		s.Auth.Add(machine.NewService(opts.Service))
+	}
+	return nil
+}
+
+func startAppTokens(_ context.Context, s *System) error {
+	opts := s.Config.AppTokens
+	store, err := apptoken.Open(opts.Path, s.Directory, opts.Options, s.Log)
+	if err != nil {
+		return err
+	}
+	s.Credentials = append(s.Credentials, store)
+	s.AppTokens = core.NewAppTokens(store, s.Directory, opts.AppTokenOptions)
+	if opts.Enabled {
+		s.Auth.AddTokens(store)
+	}
+	return nil
+}
+
+func startAuthApp(_ context.Context, s *System) error {
+	if s.Config.AppTokens.Enabled {
+		s.Tokens = apptokens.New(s.AppTokens, s.People)
+	}
+	return nil
+}
+
+func startSigned(_ context.Context, s *System) error {
+	opts := s.Config.Signed.Options
+	if !opts.Enabled {
+		return nil
+	}
+	opts.URL = s.Config.Site()
+	opts.Alive = func(session string) bool { return s.alive == nil || s.alive(session) }
+	var err error
+	if s.Signer, err = signed.Open(s.Config.Signed.Path, s.Directory, opts); err != nil {
+		return err
+	}
+	s.Credentials = append(s.Credentials, s.Signer)
+	s.Auth.AddDoor(s.Signer)
 	return nil
 }
 
@@ -70,6 +122,7 @@ func startIDP(_ context.Context, s *System) error {
 	s.closers = append(s.closers, p.Close)
 	s.Auth.Add(bearer.New(s.Directory, p))
 	s.Auth.NeedsMore(p.NeedsMore)
+	s.alive = func(session string) bool { return p.Alive(session, "") }
 	s.IDP = p.Handler(s.Auth.Guess)
 	return nil
 }
@@ -92,8 +145,15 @@ func startStorage(ctx context.Context, s *System) error {
 }
 
 func startFiles(_ context.Context, s *System) error {
-	s.core = core.New(s.Store, s.Config.Core)
-	s.Files, s.Uploads = s.core, s.core
+	opts, cost := s.Config.Core, s.Config.IDM.Options
+	secrets, err := secret.New(secret.Options{Memory: cost.Memory, Time: cost.Time, Threads: cost.Threads, Checks: cost.Checks, Remember: cost.Remember})
+	if err != nil {
+		return err
+	}
+	opts.Secrets, opts.Log = secrets, s.Log
+	s.core = core.New(s.Store, opts)
+	s.Files, s.Uploads, s.Shares = s.core, s.core, s.core
+	s.closers = append(s.closers, s.core.Close)
 	return nil
 }
 
@@ -109,13 +169,33 @@ func startPeople(_ context.Context, s *System) error {
 		_, err := s.Auth.Guess("", account, func() (*cloud.User, error) { return nil, check() })
 		return err
 	}
-	s.People, err = core.NewPeople(s.core, s.Directory, profiles, opts)
-	return err
+	opts.Log = s.Log
+	if opts.Education = s.Config.Education; opts.Education.Enabled {
+		if opts.Schools, err = builtin.OpenSchools(filepath.Join(s.Config.IDM.Path, "education"), s.Log); err != nil {
+			return err
+		}
+	}
+	people, err := core.NewPeople(s.core, s.Directory, profiles, opts)
+	if err != nil {
+		return err
+	}
+	s.People = people
+	s.closers = append(s.closers, people.Close)
+	if e := people.Education(); e != nil {
+		s.Education = e
+		if token := s.Config.Machine.Schools; token != "" {
+			s.Auth.Add(machine.NewToken(token))
+		}
+	}
+	return nil
 }
 
 func startDAV(_ context.Context, s *System) error {
 	opts := s.Config.DAV
 	opts.Announce = tus.Announce(s.Config.Uploads)
+	if s.Signer != nil {
+		opts.Links = s.Signer.Links
+	}
 	s.DAV = dav.New(s.Files, opts)
 	return nil
 }
@@ -127,7 +207,7 @@ func startTUS(_ context.Context, s *System) error {
 
 func startGraph(_ context.Context, s *System) error {
 	opts := s.Config.Graph
-	opts.Product = product
+	opts.Product, opts.Education = product, s.Education
 	s.Graph = graph.New(s.Files, s.People, opts)
 	return nil
 }
@@ -146,13 +226,17 @@ const (
 )
 
 func startOCS(_ context.Context, s *System) error {
-	s.OCS = ocs.New(s.Files, ocs.Options{
+	opts := ocs.Options{
 		Product: product, ProductVersion: Version, Edition: edition, Version: legacy,
 		MaxQuota: s.Config.Core.MaxQuota, NoVersions: s.Config.Core.NoVersions,
 		TusVersion: tus.Version, TusExtensions: tus.Extensions,
 		MaxChunkSize: s.Config.Uploads.MaxChunkSize, MethodOverride: s.Config.Uploads.MethodOverride,
 		Password: passwords(s.Config.People.Password), MinSearch: s.Config.People.MinSearch,
-	})
+	}
+	if s.Signer != nil {
+		opts.SigningKey = s.Signer.Key
+	}
+	s.OCS = ocs.New(s.Files, opts)
 	return nil
 }
 

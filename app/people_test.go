@@ -1,13 +1,18 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+
+	"opencloud/cloud"
 )
 
 // A client of the whole server, in one process and with real files.
@@ -101,4 +106,120 @@ func TestGuessingTheCurrentPassword(t *testing.T) {
 	}
 	c.do(429, "admin", password, "POST", "/graph/v1.0/me/changePassword", `{"currentPassword":"`+password+`","newPassword":"another secret"}`)
 	c.do(200, "admin", password, "GET", "/graph/v1.0/me", "")
+}
+
+// until asks again and again, as web clients do, until the answer is no more
+// that it is too early.
+func (c *client) until(user, secret, path string) map[string]any {
+	c.Helper()
+	for {
+		r := httptest.NewRequest("GET", "http://localhost:9200"+path, nil)
+		r.SetBasicAuth(user, secret)
+		w := httptest.NewRecorder()
+		c.front.ServeHTTP(w, r)
+		if w.Code == http.StatusTooEarly && c.Context().Err() == nil {
+			runtime.Gosched()
+			continue
+		}
+		var got map[string]any
+		if err := json.Unmarshal(w.Body.Bytes(), &got); w.Code != 200 || err != nil {
+			c.Fatalf("%s: got %d, %v: %s", path, w.Code, err, w.Body)
+		}
+		return got
+	}
+}
+
+// An administrator sees to spaces and people without looking into anything.
+func TestDayOfAnAdmin(t *testing.T) {
+	s := system(t, "GRAPH_USER_SOFT_DELETE_RETENTION_TIME=720h", "IDM_CREATE_DEMO_USERS=true")
+	f := frontOf(t, s, routes(s))
+	f.log = quiet
+	c := &client{t, f}
+	admin := func(status int, method, path, body string) map[string]any {
+		t.Helper()
+		return c.do(status, "admin", password, method, path, body)
+	}
+	d := c.do(201, "margaret", "demo", "POST", "/graph/v1.0/drives?template=default", `{"name":"Apollo"}`)
+	id := d["id"].(string)
+	if got := len(d["special"].([]any)); got != 2 {
+		t.Errorf("special: got %d, want the readme and the image", got)
+	}
+	all := admin(200, "GET", "/graph/v1beta1/drives?$filter=driveType%20eq%20project&$orderby=name", "")["value"].([]any)
+	if len(all) != 1 || all[0].(map[string]any)["id"] != id || all[0].(map[string]any)["special"] != nil {
+		t.Errorf("all projects: got %v", all)
+	}
+	admin(404, "GET", "/dav/spaces/"+id+"/.space/readme.md", "")
+	admin(200, "PATCH", "/graph/v1.0/drives/"+id, `{"quota":{"total":1000000}}`)
+	admin(204, "DELETE", "/graph/v1.0/drives/"+id, "")
+	c.do(404, "margaret", "demo", "GET", "/dav/spaces/"+id+"/.space/readme.md", "")
+
+	alan := c.do(200, "alan", "demo", "GET", "/graph/v1.0/me", "")["id"].(string)
+	c.do(201, "alan", "demo", "PUT", "/remote.php/webdav/computable%20numbers.txt", "110101")
+	c.do(202, "alan", "demo", "POST", "/graph/v1.0/users/"+alan+"/exportPersonalData", `{"storageLocation":"/.personal_data_export.json"}`)
+	export := c.until("alan", "demo", "/remote.php/webdav/.personal_data_export.json")
+	text, _ := json.Marshal(export)
+	for _, part := range []string{"computable numbers.txt", "chess-lovers", "Turing", "file-made"} {
+		if !strings.Contains(string(text), part) {
+			t.Errorf("the export does not have %q: %s", part, text)
+		}
+	}
+	admin(403, "POST", "/graph/v1.0/users/"+alan+"/exportPersonalData", `{}`)
+
+	admin(204, "DELETE", "/graph/v1.0/users/"+alan, "")
+	c.do(401, "alan", "demo", "GET", "/graph/v1.0/me", "")
+	admin(404, "GET", "/graph/v1.0/users/alan", "")
+	if got := admin(200, "GET", "/graph/v1.0/directory/deletedItems/microsoft.graph.user", "")["value"].([]any); len(got) != 1 {
+		t.Errorf("deleted users: got %v", got)
+	}
+	admin(200, "POST", "/graph/v1.0/directory/deletedItems/"+alan+"/restore", "")
+	c.do(200, "alan", "demo", "GET", "/remote.php/webdav/computable%20numbers.txt", "")
+
+	admin(204, "DELETE", "/graph/v1.0/users/"+alan, "")
+	admin(204, "DELETE", "/graph/v1.0/directory/deletedItems/"+alan, "")
+	if _, err := os.Stat(filepath.Join(s.Config.Storage.Root, "users", alan)); !os.IsNotExist(err) {
+		t.Errorf("the home of who is gone for good: got %v", err)
+	}
+}
+
+// What is on its way when the server stops is there after the next start.
+func TestExportAcrossARestart(t *testing.T) {
+	s := system(t)
+	home, err := s.Files.Home(as(t, s, "admin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	me := cloud.CallerFrom(as(t, s, "admin")).ID()
+	if err := s.People.Export(as(t, s, "admin"), me, "export.json"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := &System{Config: s.Config, Log: quiet}
+	t.Cleanup(func() { again.Close() })
+	if err := Build(t.Context(), again, modules(), "people"); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		f, n, err := again.Files.Open(as(t, again, "admin"), cloud.Ref{Space: home.ID, Path: "export.json"}, "")
+		if errors.Is(err, cloud.Processing) {
+			runtime.Gosched()
+			continue
+		}
+		if err != nil || n.Size < 100 {
+			t.Fatalf("got %+v, %v", n, err)
+		}
+		f.Close()
+		return
+	}
+}
+
+// as is the context of a user.
+func as(t *testing.T, s *System, name string) context.Context {
+	t.Helper()
+	u, err := s.Directory.User(t.Context(), "name", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cloud.WithCaller(t.Context(), cloud.Caller{User: u})
 }

@@ -28,6 +28,7 @@ func routes(s *System) []Route {
 		{"/", nil, s.Wellknown, true, httpx.WriteText},
 		{"/.well-known/openid-configuration", nil, s.IDP, true, httpx.WriteText},
 		{"/.well-known/webfinger", nil, s.Webfinger, true, httpx.WriteText},
+		{"/auth-app/tokens", nil, s.Tokens, false, httpx.FailOData},
 		{"/data/", nil, s.TUS, false, httpx.FailOData},
 		{"/dav/", tus, s.TUS, false, httpx.FailOData},
 		{"/dav/", nil, s.DAV, false, httpx.FailDAV},

@@ -46,7 +46,13 @@ func (b *browser) get(path string) *httptest.ResponseRecorder {
 // signIn makes admin known and returns an access token of the web app.
 func (b *browser) signIn() string {
 	b.t.Helper()
-	r := httptest.NewRequest("POST", b.f.site.Abs("/signin/v1/identifier/_/logon"), strings.NewReader(`{"params":["admin","`+password+`","1"],"hello":{"client_id":"web","flow":"oidc"}}`))
+	return b.signInAs("admin")
+}
+
+// signInAs is signIn for a user with the password of all tests.
+func (b *browser) signInAs(name string) string {
+	b.t.Helper()
+	r := httptest.NewRequest("POST", b.f.site.Abs("/signin/v1/identifier/_/logon"), strings.NewReader(`{"params":["`+name+`","`+password+`","1"],"hello":{"client_id":"web","flow":"oidc"}}`))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Kopano-Konnect-XSRF", "1")
 	r.Header.Set("Sec-Fetch-Site", "same-origin")

@@ -23,21 +23,33 @@ type Options struct {
 	GuessEvery time.Duration `yaml:"guess_every" env:"OC_AUTH_GUESS_EVERY" default:"10s" doc:"How long it takes until one more guess at an account is allowed; 0 is no limit."`
 }
 
-// A Scheme is one way to say who is calling.
+// A Scheme is one way to say who is calling in the Authorization header.
 type Scheme interface {
-	// Name is the first word of the Authorization header.
+	// Name is the first word of the header. Of schemes with the same name each
+	// is asked until one knows who it is.
 	Name() string
-	// Challenge is the value of WWW-Authenticate that asks for the scheme.
+	// Challenge is the value of WWW-Authenticate that asks for the scheme;
+	// empty for one that is not for people.
 	Challenge() string
 	// Verify says who has the credentials, Unauthorized for nobody. Before it
 	// checks anything that could be guessed it calls try with the account that
 	// the guess would be at; an error of try is returned as it is.
-	Verify(ctx context.Context, credentials string, try func(account string) error) (*cloud.User, error)
+	Verify(ctx context.Context, credentials string, try func(account string) error) (cloud.Caller, error)
+}
+
+// A Door is a way in without that header, by something else in the request.
+type Door interface {
+	// Enter says who calls; ok is false when the request has nothing of what
+	// the door looks at. Otherwise it is as Scheme.Verify. r.URL is without the
+	// base path.
+	Enter(r *http.Request, try func(account string) error) (c cloud.Caller, ok bool, err error)
 }
 
 // Auth finds the caller of a request.
 type Auth struct {
 	schemes []Scheme
+	doors   []Door
+	basic   *basic.Basic // one of schemes, or nil
 	guard   *guard
 	more    func(*cloud.User) bool
 }
@@ -46,10 +58,26 @@ type Auth struct {
 func New(dir cloud.Directory, opts Options) *Auth {
 	a := &Auth{guard: newGuard(opts.Guesses, opts.GuessEvery)}
 	if opts.Basic {
-		a.schemes = append(a.schemes, basic.New(dir))
+		a.offerBasic().Passwords(dir)
 	}
 	return a
 }
+
+func (a *Auth) offerBasic() *basic.Basic {
+	if a.basic == nil {
+		a.basic = basic.New()
+		a.schemes = append(a.schemes, a.basic)
+	}
+	return a.basic
+}
+
+// AddTokens lets app tokens in by HTTP Basic, whether passwords are taken
+// there or not. It must not be called any more once requests come.
+func (a *Auth) AddTokens(t basic.Tokens) { a.offerBasic().Tokens(t) }
+
+// AddDoor adds a way in for requests without Authorization header. It must
+// not be called any more once requests come.
+func (a *Auth) AddDoor(d Door) { a.doors = append(a.doors, d) }
 
 // Add puts a scheme before the others. It must not be called any more once
 // requests come.
@@ -78,7 +106,9 @@ func (a *Auth) Guess(remote, account string, check func() (*cloud.User, error)) 
 func (a *Auth) Challenges() []string {
 	var all []string
 	for _, s := range a.schemes {
-		all = append(all, s.Challenge())
+		if c := s.Challenge(); c != "" {
+			all = append(all, c)
+		}
 	}
 	return all
 }
@@ -91,7 +121,7 @@ const maxInitiator = 128
 // the route is open: then nobody calls. r.RemoteAddr must be the client's.
 func (a *Auth) Wrap(next http.Handler, open bool, fail func(http.ResponseWriter, *http.Request, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		u, err := a.user(r)
+		c, err := a.caller(r)
 		if err != nil && !open {
 			var t *throttled
 			if errors.As(err, &t) {
@@ -100,40 +130,52 @@ func (a *Auth) Wrap(next http.Handler, open bool, fail func(http.ResponseWriter,
 			fail(w, r, cloud.E("auth", cloud.Ref{}, err))
 			return
 		}
-		c := cloud.Caller{User: u, Initiator: r.Header.Get("Initiator-ID")}
-		if len(c.Initiator) > maxInitiator {
-			c.Initiator = ""
+		if name := r.Header.Get("Initiator-ID"); len(name) <= maxInitiator {
+			c.Initiator = name
 		}
 		next.ServeHTTP(w, r.WithContext(cloud.WithCaller(r.Context(), c)))
 	})
 }
 
-// user is who signed the request, nil with an error if nobody did.
-func (a *Auth) user(r *http.Request) (*cloud.User, error) {
+// caller is who signed the request, nobody with an error if nobody did. What
+// the header says is not made up for by anything else.
+func (a *Auth) caller(r *http.Request) (cloud.Caller, error) {
+	guess := a.guard.guess(network(r.RemoteAddr))
 	header := r.Header.Get("Authorization")
 	if header == "" {
-		return nil, cloud.Unauthorized
+		for _, d := range a.doors {
+			if c, ok, err := d.Enter(r, guess.at); ok {
+				return a.settle(guess, c, err)
+			}
+		}
+		return cloud.Caller{}, cloud.Unauthorized
 	}
 	name, credentials, _ := strings.Cut(header, " ")
+	credentials = strings.TrimSpace(credentials)
+	err := cloud.Refuse(cloud.Unauthorized, "This way to sign in is not available here.")
 	for _, s := range a.schemes {
-		if strings.EqualFold(s.Name(), name) {
-			return a.verify(r, s, strings.TrimSpace(credentials))
+		if !strings.EqualFold(s.Name(), name) {
+			continue
+		}
+		var c cloud.Caller
+		c, err = s.Verify(r.Context(), credentials, guess.at)
+		if cloud.KindOf(err) != cloud.Unauthorized { // else it may be for the next one of that name
+			return a.settle(guess, c, err)
 		}
 	}
-	return nil, cloud.Refuse(cloud.Unauthorized, "This way to sign in is not available here.")
+	return cloud.Caller{}, err
 }
 
-func (a *Auth) verify(r *http.Request, s Scheme, credentials string) (*cloud.User, error) {
-	from := network(r.RemoteAddr)
-	guess := a.guard.guess(from)
-	u, err := s.Verify(r.Context(), credentials, guess.at)
-	if err == nil {
-		guess.right()
+// settle is what an attempt comes to.
+func (a *Auth) settle(g *guess, c cloud.Caller, err error) (cloud.Caller, error) {
+	if err != nil {
+		return cloud.Caller{}, err
 	}
-	if _, alone := s.(*basic.Basic); alone && err == nil && a.more != nil && a.more(u) {
-		return nil, cloud.Refuse(cloud.Unauthorized, "This account needs more than a password: sign in with the browser.")
+	g.right()
+	if c.Proof == cloud.ByPassword && a.more != nil && a.more(c.User) {
+		return cloud.Caller{}, cloud.Refuse(cloud.Unauthorized, "This account needs more than a password: sign in with the browser.")
 	}
-	return u, err
+	return c, nil
 }
 
 // network is what counts as one origin of guesses: an IPv4 address or an

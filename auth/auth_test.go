@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"opencloud/cloud"
+	"opencloud/directory/mem"
 )
 
 // magic is a scheme whose credentials are "<account> <secret>"; the secret is
@@ -20,20 +22,20 @@ type magic struct{}
 
 func (magic) Name() string      { return "Magic" }
 func (magic) Challenge() string { return `Magic realm="x"` }
-func (magic) Verify(ctx context.Context, credentials string, try func(string) error) (*cloud.User, error) {
+func (magic) Verify(ctx context.Context, credentials string, try func(string) error) (cloud.Caller, error) {
 	var name, secret string
 	fmt.Sscan(credentials, &name, &secret)
-	u := &cloud.User{ID: cloud.UserID(name), Name: name}
+	c := cloud.Caller{User: &cloud.User{ID: cloud.UserID(name), Name: name}}
 	if secret == "seen" {
-		return u, nil
+		return c, nil
 	}
 	if err := try(name); err != nil {
-		return nil, err
+		return c, err
 	}
 	if secret != "open" {
-		return nil, cloud.Unauthorized
+		return c, cloud.Unauthorized
 	}
-	return u, nil
+	return c, nil
 }
 
 type answer struct {
@@ -43,7 +45,11 @@ type answer struct {
 }
 
 // ask sends a request and tells who arrived.
-func ask(a *Auth, open bool, from, authorization string) (got answer) {
+func ask(a *Auth, open bool, from, authorization string) answer {
+	return askAt(a, "/", open, from, authorization)
+}
+
+func askAt(a *Auth, path string, open bool, from, authorization string) (got answer) {
 	next := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := cloud.CallerFrom(r.Context())
 		got.who = string(c.ID()) + "/" + c.Initiator
@@ -51,7 +57,7 @@ func ask(a *Auth, open bool, from, authorization string) (got answer) {
 	fail := func(w http.ResponseWriter, r *http.Request, err error) {
 		w.WriteHeader(cloud.KindOf(err).Face().HTTP)
 	}
-	r := httptest.NewRequest("GET", "/", nil)
+	r := httptest.NewRequest("GET", path, nil)
 	r.RemoteAddr = from
 	r.Header.Set("Initiator-ID", "tab")
 	if authorization != "" {
@@ -214,6 +220,125 @@ func TestAdd(t *testing.T) {
 	}
 }
 
+// porch is a door for requests whose query says who, or that nobody is wanted.
+type porch struct{}
+
+func (porch) Enter(r *http.Request, try func(string) error) (c cloud.Caller, ok bool, err error) {
+	name := r.URL.Query().Get("who")
+	if name == "" {
+		return c, false, nil
+	}
+	if err := try(name); err != nil {
+		return c, true, err
+	}
+	if name == "stranger" {
+		return c, true, cloud.Unauthorized
+	}
+	return cloud.Caller{User: &cloud.User{ID: cloud.UserID(name)}, Proof: cloud.ByURL}, true, nil
+}
+
+func TestDoors(t *testing.T) {
+	for _, c := range []struct {
+		name, query, authorization string
+		open                       bool
+		want                       answer
+	}{
+		{"nothing", "", "", false, answer{status: 401}},
+		{"by the door", "who=ada", "", false, answer{status: 200, who: "ada/tab"}},
+		{"by the door, open", "who=ada", "", true, answer{status: 200, who: "ada/tab"}},
+		{"not by the door", "who=stranger", "", false, answer{status: 401}},
+		{"not by the door, open", "who=stranger", "", true, answer{status: 200, who: "/tab"}},
+		{"something else", "x=y", "", false, answer{status: 401}},
+		{"the header", "who=ada", "Magic bob open", false, answer{status: 200, who: "bob/tab"}},
+		{"the header is wrong", "who=ada", "Magic bob shut", false, answer{status: 401}},
+		{"no such scheme", "who=ada", "None", false, answer{status: 401}},
+	} {
+		a := fresh(5)
+		a.AddDoor(porch{})
+		if got := askAt(a, "/?"+c.query, c.open, "192.0.2.1:5", c.authorization); got != c.want {
+			t.Errorf("%s: got %+v, want %+v", c.name, got, c.want)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		a := fresh(5)
+		a.AddDoor(porch{})
+		a.NeedsMore(func(*cloud.User) bool { return true }) // which is for passwords
+		for range 10 {
+			if got := askAt(a, "/?who=ada", false, "192.0.2.1:5", ""); got.status != 200 {
+				t.Fatalf("what is right counts: %+v", got)
+			}
+		}
+		for i := range 7 {
+			want := 401
+			if i >= 5 {
+				want = 429
+			}
+			if got := askAt(a, "/?who=stranger", false, "192.0.2.1:5", ""); got.status != want {
+				t.Errorf("guess %d: %+v, want %d", i, got, want)
+			}
+		}
+	})
+}
+
+// tokens are basic.Tokens: whose secret is "token".
+type tokens struct{ err error }
+
+func (f tokens) Owner(_ context.Context, name, secret string) (*cloud.User, error) {
+	if f.err != nil {
+		return nil, f.err
+	}
+	if secret != "token" {
+		return nil, cloud.Unauthorized
+	}
+	return &cloud.User{ID: cloud.UserID(name), Name: name}, nil
+}
+
+// With passwords or without, tokens come in by Basic; what is none counts.
+func TestTokens(t *testing.T) {
+	const from = "192.0.2.1:5"
+	basic := func(name, password string) string {
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(name+":"+password))
+	}
+	for _, passwords := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			dir := mem.New()
+			u, err := dir.SetUser(t.Context(), &cloud.User{Name: "ada"}, "secret")
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := New(dir, Options{Basic: passwords, Guesses: 5, GuessEvery: 10 * time.Second})
+			a.AddTokens(tokens{})
+			if got := a.Challenges(); len(got) != 1 {
+				t.Errorf("challenges %q", got)
+			}
+			want := answer{status: 401}
+			if passwords {
+				want = answer{status: 200, who: string(u.ID) + "/tab"}
+			}
+			if got := ask(a, false, from, basic("ada", "secret")); got != want {
+				t.Errorf("passwords %v: %+v, want %+v", passwords, got, want)
+			}
+			a.NeedsMore(func(*cloud.User) bool { return true })
+			if got := ask(a, false, from, basic("ada", "secret")); got.status != 401 {
+				t.Errorf("a password that is not enough: %+v", got)
+			}
+			for range 10 {
+				ask(a, false, from, basic("ada", "guess"))
+				if got, want := ask(a, false, from, basic("ada", "token")), (answer{status: 200, who: "ada/tab"}); got != want {
+					t.Errorf("a token while somebody guesses: %+v, want %+v", got, want)
+				}
+			}
+			if got := ask(a, false, from, basic("ada", "guess")); got.status != 429 {
+				t.Errorf("guesses do not count: %+v", got)
+			}
+			a.AddTokens(tokens{cloud.Unavailable})
+			if got := ask(a, false, from, basic("ada", "token")); got.status != 503 {
+				t.Errorf("when nobody can say: %+v", got)
+			}
+		})
+	}
+}
+
 // However many others there are, one key has at most its tries, and a key
 // that is alone has all of them.
 func TestLimit(t *testing.T) {
@@ -257,5 +382,36 @@ func TestThrottledSaysHowLong(t *testing.T) {
 	}
 	if got, want := cloud.Say(err), "Too many attempts to sign in. Try again in 2s."; got != want {
 		t.Errorf("says %q, want %q", got, want)
+	}
+}
+
+// other has the same name as magic, and knows somebody else.
+type other struct{ magic }
+
+func (other) Challenge() string { return "" }
+func (other) Verify(_ context.Context, credentials string, _ func(string) error) (cloud.Caller, error) {
+	if credentials == "busy" {
+		return cloud.Caller{}, cloud.Unavailable
+	}
+	if credentials != "key" {
+		return cloud.Caller{}, cloud.Refuse(cloud.Unauthorized, "other")
+	}
+	return cloud.Caller{User: &cloud.User{ID: "machine"}}, nil
+}
+
+// Of schemes with one name each is asked, until one knows or cannot say.
+func TestSameName(t *testing.T) {
+	a := fresh(5)
+	a.Add(other{})
+	for credentials, want := range map[string]struct {
+		id   cloud.UserID
+		kind cloud.Kind
+	}{"key": {"machine", cloud.Other}, "ada open": {"ada", cloud.Other}, "ada wrong": {"", cloud.Unauthorized}, "busy": {"", cloud.Unavailable}} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Authorization", "Magic "+credentials)
+		c, err := a.caller(r)
+		if c.ID() != want.id || cloud.KindOf(err) != want.kind {
+			t.Errorf("%s: got %q, %v", credentials, c.ID(), err)
+		}
 	}
 }

@@ -15,4 +15,8 @@ const (
 	// its element (RFC 4918, section 4.3). The same with "@lang" behind is the
 	// xml:lang it was set under.
 	AttrProp = "prop."
+	// On the root of a space: the id of the file that tells what the space is
+	// for, and that of its picture. The files may be gone.
+	AttrReadme = "special.readme"
+	AttrImage  = "special.image"
 )

@@ -35,6 +35,7 @@ type Group struct {
 	ID          GroupID
 	Name        string // unique regardless of case
 	Description string `json:",omitempty"`
+	ReadOnly    bool   `json:"-"` // filled in by Directory: it and its members cannot be changed
 }
 
 // Directory knows who can sign in, and who belongs together. Names and mails
@@ -101,7 +102,23 @@ type People interface {
 	// memberships, grants to them, uploads, photo and choices. When it fails on the
 	// way the user cannot sign in any more, and it can be tried again. Needs
 	// ManageUsers and RemoveHomes; nobody removes themselves.
+	//
+	// Where removed users are kept for a time, all that is theirs stays until
+	// then, but nobody finds them any more. RemoveUser of one who is removed
+	// already does not wait for that time.
 	RemoveUser(ctx context.Context, id UserID) error
+	// RemovedUsers yields those who are kept for a time, the next to go first.
+	// These two need ManageUsers.
+	RemovedUsers(ctx context.Context) iter.Seq2[*RemovedUser, error]
+	// RestoreUser makes a removed user what they were. NotExist if there is none.
+	RestoreUser(ctx context.Context, id UserID) (*User, error)
+	// Export begins to write all there is of the caller into a new file of
+	// their personal space; what stands there goes to the trash. It returns as
+	// soon as the file is there; its content is Processing until it is whole,
+	// and when it cannot be made the file goes. Permission for another's data,
+	// Conflict while an export of the same user is under way or where the
+	// folder is missing, Throttled when too many are.
+	Export(ctx context.Context, of UserID, path string) error
 	// ChangePassword is for the caller's own. Invalid for a wrong current
 	// password and for a new one against the policy.
 	ChangePassword(ctx context.Context, current, next string) error
@@ -153,6 +170,13 @@ type UserChange struct {
 	Password  *string // not empty
 }
 
+// A RemovedUser can be restored until a time.
+type RemovedUser struct {
+	User    *User
+	Removed time.Time
+	Until   time.Time
+}
+
 // Credentials are what lets somebody in besides the password: sessions,
 // factors, tokens. Whoever keeps such tells core of it, which calls when an
 // account changes. Neither call fails for a user of whom there is nothing.
@@ -162,6 +186,20 @@ type Credentials interface {
 	SignOut(ctx context.Context, of UserID) error
 	// Forget drops all there is of a user.
 	Forget(ctx context.Context, of UserID) error
+}
+
+// A Credential is one of them, as its user may know it: no secret is in it.
+type Credential struct {
+	Kind    string    // "session", "app token", ...
+	Label   string    // what the user calls it, or a program calls itself
+	Made    time.Time // this and the others: zero if not known
+	Used    time.Time
+	Expires time.Time
+}
+
+// CredentialList is what Credentials may be, too: they say what they keep.
+type CredentialList interface {
+	List(ctx context.Context, of UserID) iter.Seq2[Credential, error]
 }
 
 // Profiles keeps small documents that belong to users, whichever directory

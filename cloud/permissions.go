@@ -19,6 +19,11 @@ const (
 	RoleSpaceAdmin = "2aadd357-682c-406b-8874-293091995fdd"
 	RoleUser       = "d7beeea8-8ff4-406b-8fb6-ab2dd81e6b11"
 	RoleUserLight  = "38071a68-456a-4553-846a-fa67bf5596cc"
+	// RoleService is that of parts of the system which run by themselves. It is
+	// not among Roles: nobody can be given it.
+	RoleService = "bcceed81-c610-49cc-ab77-39a024e8da12"
+	// RoleSchools is, like that, of the system in which schools are administrated.
+	RoleSchools = "5a7f0f0e-0c1b-4f0e-9c55-6a3f4d1c2b90"
 )
 
 var roles = [...]Role{
@@ -151,6 +156,8 @@ var held = func() map[string]map[SystemPermission]bool {
 		}
 		all[r.ID] = has
 	}
+	all[RoleService] = map[SystemPermission]bool{ListSpaces: true}
+	all[RoleSchools] = map[SystemPermission]bool{ManageUsers: true, ManageGroups: true, RemoveHomes: true}
 	return all
 }()
 

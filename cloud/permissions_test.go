@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -75,6 +76,36 @@ func TestPrivileges(t *testing.T) {
 	}
 	if r, ok := RoleBy(""); ok || r != (Role{}) {
 		t.Errorf("RoleBy nothing: got %v, %v", r, ok)
+	}
+}
+
+// The roles of parts of the system are nobody's, and may little.
+func TestServiceRoles(t *testing.T) {
+	for id, may := range map[string][]SystemPermission{RoleService: {ListSpaces}, RoleSchools: {ManageUsers, ManageGroups, RemoveHomes}} {
+		if r, ok := RoleBy(id); ok {
+			t.Errorf("got %v: it can be given", r)
+		}
+		u := &User{Role: id}
+		for _, r := range Roles() {
+			for p := range r.Privileges() {
+				name := SystemPermission(p.Name + "." + p.Scope.String())
+				if got := u.May(name); got != slices.Contains(may, name) {
+					t.Errorf("%s, %s: %v", id, name, got)
+				}
+			}
+		}
+	}
+}
+
+func TestInPerson(t *testing.T) {
+	u := &User{ID: "a"}
+	for c, want := range map[Caller]bool{
+		{}: false, {User: u}: true, {User: u, Session: "s"}: true, {User: u, Proof: ByPassword}: true,
+		{User: u, Proof: ByAppToken}: false, {User: u, Proof: ByURL}: false, {User: u, Proof: ByMachine}: false, {Proof: BySession}: false,
+	} {
+		if got := c.InPerson(); got != want {
+			t.Errorf("%+v: %v, want %v", c, got, want)
+		}
 	}
 }
 

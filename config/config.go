@@ -20,7 +20,10 @@ import (
 	"opencloud/api/tus"
 	"opencloud/api/webfinger"
 	"opencloud/auth"
+	"opencloud/auth/apptoken"
 	"opencloud/auth/idp"
+	"opencloud/auth/machine"
+	"opencloud/auth/signed"
 	"opencloud/cloud"
 	"opencloud/core"
 	"opencloud/directory/builtin"
@@ -41,19 +44,23 @@ type Config struct {
 
 	Notify string `yaml:"notify_socket" env:"NOTIFY_SOCKET" default:"" doc:"Socket of the service manager, which is told when the server is ready (sd_notify); systemd sets it."`
 
-	Log       Log                `yaml:"log"`
-	Proxy     Proxy              `yaml:"proxy"`
-	Debug     Debug              `yaml:"debug"`
-	Auth      auth.Options       `yaml:"auth"`
-	IDP       IDP                `yaml:"idp"`
-	IDM       IDM                `yaml:"idm"`
-	Storage   posix.Options      `yaml:"storage_users" defaults:"root=$OC_BASE_DATA_PATH/storage/users"`
-	Core      core.Options       `yaml:"spaces"`
-	DAV       dav.Options        `yaml:"ocdav"`
-	Uploads   tus.Options        `yaml:"uploads"`
-	People    core.PeopleOptions `yaml:"people"`
-	Graph     graph.Options      `yaml:"graph"`
-	Webfinger webfinger.Options  `yaml:"webfinger"`
+	Log       Log          `yaml:"log"`
+	Proxy     Proxy        `yaml:"proxy"`
+	Debug     Debug        `yaml:"debug"`
+	Auth      auth.Options `yaml:"auth"`
+	AppTokens AppTokens    `yaml:"auth_app"`
+	Signed    Signed
+	Machine   machine.Options
+	IDP       IDP                   `yaml:"idp"`
+	IDM       IDM                   `yaml:"idm"`
+	Storage   posix.Options         `yaml:"storage_users" defaults:"root=$OC_BASE_DATA_PATH/storage/users"`
+	Core      core.Options          `yaml:"spaces"`
+	DAV       dav.Options           `yaml:"ocdav"`
+	Uploads   tus.Options           `yaml:"uploads"`
+	People    core.PeopleOptions    `yaml:"people"`
+	Education core.EducationOptions `yaml:"education"`
+	Graph     graph.Options         `yaml:"graph"`
+	Webfinger webfinger.Options     `yaml:"webfinger"`
 
 	dir     string
 	sources map[string]string // by key, of what is not a default
@@ -91,6 +98,21 @@ type IDP struct {
 	Path string `yaml:"path" env:"IDP_PATH" default:"$OC_BASE_DATA_PATH/storage/system/idp" doc:"Folder of the signing keys and of who is signed in."`
 
 	idp.Options
+}
+
+// AppTokens are the passwords that people make for their programs.
+type AppTokens struct {
+	Path string `yaml:"path" env:"AUTH_APP_PATH" default:"$OC_BASE_DATA_PATH/storage/system/app-tokens" doc:"Folder of the app tokens."`
+
+	apptoken.Options
+	core.AppTokenOptions
+}
+
+// Signed are addresses that are signed.
+type Signed struct {
+	Path string `yaml:"url_signing_path" env:"OC_URL_SIGNING_PATH" default:"$OC_BASE_DATA_PATH/storage/system/signed" doc:"Folder of the keys that addresses are signed with."`
+
+	signed.Options
 }
 
 // IDM is the built-in directory of users.
@@ -229,6 +251,9 @@ func (c *Config) check() error {
 	}
 	if !filepath.IsAbs(c.Data) {
 		return cloud.Refuse(cloud.Invalid, "The data folder %q (OC_BASE_DATA_PATH) must be an absolute path.", c.Data)
+	}
+	if err := c.Machine.Check(); err != nil {
+		return err
 	}
 	if (c.Proxy.Cert == "") != (c.Proxy.Key == "") {
 		return cloud.Refuse(cloud.Invalid, "A certificate needs both files: set PROXY_TRANSPORT_TLS_CERT and PROXY_TRANSPORT_TLS_KEY, or neither.")

@@ -54,6 +54,9 @@ func (p *People) RemoveGroup(ctx context.Context, id cloud.GroupID) error {
 	if err == nil {
 		err = p.dir.RemoveGroup(ctx, id)
 	}
+	if err == nil && p.education != nil {
+		err = p.education.forgetGroup(ctx, id)
+	}
 	return cloud.E("core.RemoveGroup", cloud.Ref{}, err)
 }
 
@@ -64,6 +67,9 @@ func (p *People) Members(ctx context.Context, id cloud.GroupID) iter.Seq2[*cloud
 			return
 		}
 		for u, err := range p.dir.Members(ctx, id) {
+			if err == nil && p.removed.has(u.ID) {
+				continue
+			}
 			if !yield(u, cloud.E("core.Members", cloud.Ref{}, err)) || err != nil {
 				return
 			}
@@ -73,6 +79,9 @@ func (p *People) Members(ctx context.Context, id cloud.GroupID) iter.Seq2[*cloud
 
 func (p *People) Join(ctx context.Context, id cloud.GroupID, who cloud.UserID) error {
 	_, err := demand(ctx, cloud.ManageGroups)
+	if err == nil && p.removed.has(who) {
+		err = cloud.NotExist
+	}
 	if err == nil {
 		err = p.dir.Join(ctx, id, who)
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"log/slog"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"opencloud/cloud"
@@ -16,6 +18,9 @@ type PeopleOptions struct {
 	MinSearch int  `yaml:"search_min_length" env:"GRAPH_IDENTITY_SEARCH_MIN_LENGTH" default:"3" doc:"Fewest characters by which people who may not manage users can search for others."`
 	ShowMail  bool `yaml:"show_user_email" env:"OC_SHOW_USER_EMAIL_IN_RESULTS" default:"false" doc:"Show the mail addresses of others to everybody who searches for them."`
 
+	NameRule  string        `yaml:"username_match" env:"GRAPH_USERNAME_MATCH" default:"default" doc:"Names that users can be given: default is what a mail address can be, beginning with a letter; none is any that can be kept."`
+	Retention time.Duration `yaml:"user_soft_delete_retention_time" env:"GRAPH_USER_SOFT_DELETE_RETENTION_TIME" default:"0s" doc:"How long users who were removed can be restored; 0 removes them for good at once."`
+
 	Password PasswordOptions `yaml:"password_policy"`
 
 	// Guess runs check, which says whether a password of an account is right,
@@ -23,6 +28,11 @@ type PeopleOptions struct {
 	Guess func(account string, check func() error) error `yaml:"-"`
 	// Credentials are told of new passwords and of users who go.
 	Credentials []cloud.Credentials `yaml:"-"`
+	// Log is told what went wrong beside the requests; nil: slog.Default.
+	Log *slog.Logger `yaml:"-"`
+	// Schools forget users and groups that go; nil: there are none.
+	Schools   cloud.Schools    `yaml:"-"`
+	Education EducationOptions `yaml:"-"`
 }
 
 // maxFound is how many users or groups a search yields to who may not manage them.
@@ -36,24 +46,69 @@ type People struct {
 	policy   *Policy
 	opts     PeopleOptions
 
+	education *Education // nil: there are no schools
+
 	mu sync.Mutex // one change at a time: they are made of what was read before
+
+	work    work
+	removed removed
+	exports exports
 }
 
 var _ cloud.People = (*People)(nil)
 
 // NewPeople puts the rules over a directory. From then on a personal space is
-// made only for whom the directory knows, so call it before c is used.
+// made only for whom the directory knows, things are shared with nobody else,
+// and the passwords of links keep to the policy, so call it before c is used. It
+// goes on with what an earlier one has left; Close ends that.
 func NewPeople(c *Core, dir cloud.Directory, profiles cloud.Profiles, opts PeopleOptions) (*People, error) {
 	policy, err := NewPolicy(opts.Password)
 	if err != nil {
 		return nil, err
 	}
+	switch opts.NameRule {
+	case "", "default", "none":
+	default:
+		return nil, cloud.Refuse(cloud.Invalid, "There is no rule %q for the names of users (GRAPH_USERNAME_MATCH): default and none are.", opts.NameRule)
+	}
 	if opts.Guess == nil {
 		opts.Guess = func(_ string, check func() error) error { return check() }
 	}
-	c.dir = dir
-	return &People{core: c, dir: dir, profiles: profiles, policy: policy, opts: opts}, nil
+	if opts.Log == nil {
+		opts.Log = slog.Default()
+	}
+	p := &People{core: c, dir: dir, profiles: profiles, policy: policy, opts: opts}
+	if opts.Schools != nil {
+		p.education = &Education{people: p, schools: opts.Schools, opts: opts.Education}
+	}
+	p.work.begin(opts.Log)
+	if err := p.recallRemoved(); err != nil {
+		return nil, cloud.E("core.NewPeople", cloud.Ref{}, err)
+	}
+	if err := p.recallExports(); err != nil {
+		return nil, cloud.E("core.NewPeople", cloud.Ref{}, err)
+	}
+	c.dir, c.profiles, c.policy = dir, profiles, policy
+	p.removed.mu.Lock()
+	p.wake(0)
+	p.removed.mu.Unlock()
+	p.resumeExports()
+	return p, nil
 }
+
+// Close ends what goes on beside the requests; the next NewPeople takes it up.
+func (p *People) Close() error {
+	p.work.end()
+	p.removed.mu.Lock()
+	defer p.removed.mu.Unlock()
+	if p.removed.timer != nil {
+		p.removed.timer.Stop()
+	}
+	return nil
+}
+
+// Education is nil unless there are schools.
+func (p *People) Education() *Education { return p.education }
 
 // demand is the caller if they have one of the permissions.
 func demand(ctx context.Context, any ...cloud.SystemPermission) (*cloud.User, error) {
@@ -95,6 +150,8 @@ func (p *People) user(ctx context.Context, by, value string) (*cloud.User, error
 	switch {
 	case err != nil:
 		return nil, err
+	case p.removed.has(u.ID):
+		return nil, cloud.NotExist
 	case me.May(cloud.ManageUsers), u.ID == me.ID:
 		return u, nil
 	case by != "id":
@@ -115,6 +172,8 @@ func (p *People) Users(ctx context.Context, search string) iter.Seq2[*cloud.User
 			switch {
 			case err != nil:
 				err = cloud.E("core.Users", cloud.Ref{}, err)
+			case p.removed.has(u.ID):
+				continue
 			case me.May(cloud.ManageUsers):
 			case u.Disabled, !p.opts.ShowMail && !shows(u, search):
 				continue
@@ -164,18 +223,17 @@ func (p *People) AddUser(ctx context.Context, u *cloud.User, password string) (*
 }
 
 func (p *People) addUser(ctx context.Context, u cloud.User, password string) (*cloud.User, error) {
-	me, err := demand(ctx, cloud.ManageUsers)
-	if err != nil {
+	if _, err := demand(ctx, cloud.ManageUsers); err != nil {
 		return nil, err
 	}
 	if u.Role == "" {
 		u.Role = cloud.RoleUser
 	}
-	if err := mayGive(me, cloud.RoleUser, u.Role); err != nil {
+	if err := mayGive(ctx, cloud.RoleUser, u.Role); err != nil {
 		return nil, err
 	}
 	u.ID = ""
-	if err := check(cloud.UserChange{Display: &u.Display, Mail: &u.Mail, Language: &u.Language}); err != nil {
+	if err := p.check(cloud.UserChange{Name: &u.Name, Display: &u.Display, Mail: &u.Mail, Language: &u.Language}); err != nil {
 		return nil, err
 	}
 	if password != "" {
@@ -185,16 +243,25 @@ func (p *People) addUser(ctx context.Context, u cloud.User, password string) (*c
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.dir.SetUser(ctx, &u, password)
+	made, err := p.dir.SetUser(ctx, &u, password)
+	if errors.Is(err, cloud.Exist) {
+		if other, e := p.dir.User(ctx, "name", u.Name); e == nil && p.removed.has(other.ID) {
+			err = cloud.Refuse(cloud.Exist, "The name %q belongs to a user who was removed. Restore them, or remove them for good.", u.Name)
+		}
+	}
+	return made, err
 }
 
-// mayGive says whether a user may turn somebody's role into another.
-func mayGive(me *cloud.User, old, role string) error {
+// mayGive says whether the caller may turn somebody's role into another.
+func mayGive(ctx context.Context, old, role string) error {
 	if role == old {
 		return nil
 	}
-	if !me.May(cloud.ManageRoles) {
-		return cloud.Permission
+	if _, err := demand(ctx, cloud.ManageRoles); err != nil {
+		return err
+	}
+	if err := inPerson(ctx); err != nil {
+		return err
 	}
 	if r, ok := cloud.RoleBy(role); role != "" && (!ok || r.ID != role) {
 		return cloud.Refuse(cloud.Invalid, "There is no role %.40q.", role)
@@ -202,9 +269,23 @@ func mayGive(me *cloud.User, old, role string) error {
 	return nil
 }
 
+// mayTouch says whether who may manage users may change or remove this one. Who
+// cannot give roles gets at nobody with more than the usual one: with a new
+// password they could sign in as them.
+func mayTouch(me, u *cloud.User) error {
+	switch {
+	case me.ID == u.ID, me.May(cloud.ManageRoles), u.Role == "", u.Role == cloud.RoleUser, u.Role == cloud.RoleUserLight:
+		return nil
+	}
+	return cloud.Refuse(cloud.Permission, "Only an administrator may change this user.")
+}
+
 // check says what is wrong with what is to be set, beyond what a directory
 // would. What was there before may stay.
-func check(c cloud.UserChange) error {
+func (p *People) check(c cloud.UserChange) error {
+	if c.Name != nil && *c.Name != "" && p.opts.NameRule != "none" && !plainName(*c.Name) {
+		return cloud.Refuse(cloud.Invalid, "A user name begins with a letter and has letters, digits and .!#$%%&'*+=?^_`{|}~- in it; it can be a mail address.")
+	}
 	if c.Display != nil && strings.TrimSpace(*c.Display) == "" {
 		return cloud.Refuse(cloud.Invalid, "A user needs a display name.")
 	}
@@ -218,6 +299,25 @@ func check(c cloud.UserChange) error {
 		return cloud.CheckLanguage(*c.Language)
 	}
 	return nil
+}
+
+// plainName is for names that do everywhere: as the local part of a mail
+// address (RFC 5322, section 3.2.3), or as a whole one, that is no number.
+func plainName(name string) bool {
+	const special = ".!#$%&'*+=?^`{|}~-"
+	local, host, isMail := strings.Cut(name, "@")
+	is := func(c rune, more string) bool {
+		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune(more, c)
+	}
+	if local == "" || strings.ContainsRune("0123456789"+special, rune(local[0])) || strings.ContainsFunc(local, func(c rune) bool { return !is(c, "_"+special) }) {
+		return false
+	}
+	for label := range strings.SplitSeq(host, ".") {
+		if isMail && (label == "" || len(label) > 63 || strings.Trim(label, "-") != label || strings.ContainsFunc(label, func(c rune) bool { return !is(c, "-") })) {
+			return false
+		}
+	}
+	return true
 }
 
 // about is what others know of a user.
@@ -245,6 +345,12 @@ func (p *People) changeUser(ctx context.Context, id cloud.UserID, c cloud.UserCh
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old, err := p.dir.User(ctx, "id", string(id))
+	if err == nil && p.removed.has(id) {
+		err = cloud.NotExist
+	}
+	if err == nil {
+		err = mayTouch(me, old)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -260,13 +366,19 @@ func (p *People) changeUser(ctx context.Context, id cloud.UserID, c cloud.UserCh
 	if c.Disabled != nil {
 		next.Disabled = *c.Disabled
 	}
-	if err := mayGive(me, old.Role, next.Role); err != nil {
+	if err := mayGive(ctx, old.Role, next.Role); err != nil {
 		return nil, err
 	}
-	if err := check(c); err != nil {
+	if c.Name != nil && *c.Name == old.Name {
+		c.Name = nil
+	}
+	if err := p.check(c); err != nil {
 		return nil, err
 	}
 	if c.Password != nil {
+		if err := inPerson(ctx); err != nil {
+			return nil, err
+		}
 		if err := p.policy.Check(password, about(&next)...); err != nil {
 			return nil, err
 		}
@@ -298,67 +410,15 @@ func (p *People) keepsAdmin(ctx context.Context, old, next *cloud.User) error {
 	return cloud.Refuse(cloud.Permission, "This is the last administrator. Make somebody else one first.")
 }
 
-func (p *People) RemoveUser(ctx context.Context, id cloud.UserID) error {
-	return cloud.E("core.RemoveUser", cloud.Ref{}, p.removeUser(ctx, id))
-}
-
-// removeUser first sees to it that the user cannot come back while the rest
-// goes, and lets go of the account last: as long as it is there, all can be
-// tried again.
-func (p *People) removeUser(ctx context.Context, id cloud.UserID) error {
-	me, err := demand(ctx, cloud.ManageUsers)
-	if err == nil {
-		_, err = demand(ctx, cloud.RemoveHomes)
-	}
-	if err != nil {
-		return err
-	}
-	if id == me.ID {
-		return cloud.Refuse(cloud.Permission, "You cannot remove yourself. Ask another administrator.")
-	}
-	if err := p.disable(ctx, id); err != nil {
-		return err
-	}
-	ctx = context.WithoutCancel(ctx) // who has begun should come to the end
-	if err := p.core.removeHome(ctx, id); err != nil {
-		return err
-	}
-	if err := p.core.forgetSubject(ctx, cloud.Subject{User: id}); err != nil {
-		return err
-	}
-	if err := p.profiles.DropDocuments(ctx, id); err != nil {
-		return err
-	}
-	for _, c := range p.opts.Credentials {
-		if err := c.Forget(ctx, id); err != nil {
-			return err
-		}
-	}
-	return p.dir.RemoveUser(ctx, id)
-}
-
-func (p *People) disable(ctx context.Context, id cloud.UserID) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	u, err := p.dir.User(ctx, "id", string(id))
-	if err != nil {
-		return err
-	}
-	next := *u
-	next.Disabled = true
-	if err := p.keepsAdmin(ctx, u, &next); err != nil || u.Disabled {
-		return err
-	}
-	_, err = p.dir.SetUser(ctx, &next, "")
-	return err
-}
-
 func (p *People) ChangePassword(ctx context.Context, current, next string) error {
 	return cloud.E("core.ChangePassword", cloud.Ref{}, p.changePassword(ctx, current, next))
 }
 
 func (p *People) changePassword(ctx context.Context, current, next string) error {
 	me, err := caller(ctx)
+	if err == nil {
+		err = inPerson(ctx)
+	}
 	if err != nil {
 		return err
 	}

@@ -622,7 +622,7 @@ func TestRemoveUserIsCutShort(t *testing.T) {
 			if _, err := w.dir.Verify(t.Context(), "other", secret); !errors.Is(err, cloud.Unauthorized) {
 				t.Errorf("signing in: got %v, want Unauthorized", err)
 			}
-			b.at = ""
+			b.set("")
 			w.is("RemoveUser again", w.RemoveUser(w.as("admin"), id), nil)
 			_, err := w.dir.User(t.Context(), "id", string(id))
 			w.is("User", err, cloud.NotExist)
@@ -636,12 +636,21 @@ func TestRemoveUserIsCutShort(t *testing.T) {
 type breaking struct {
 	cloud.Store
 	*dirmem.Directory
+	mu sync.Mutex
 	at string
+}
+
+func (b *breaking) set(step string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.at = step
 }
 
 func (b *breaking) Close() error { return b.Store.Close() }
 
 func (b *breaking) fail(step string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.at == step {
 		return cloud.Unavailable
 	}

@@ -25,6 +25,11 @@ type Options struct {
 	// (Tus-Resumable and the like). OPTIONS carries them, and so does PROPFIND
 	// of a folder.
 	Announce http.Header `yaml:"-"`
+	// Links returns what signs addresses for the caller: a query to be put
+	// behind a path (see httpx.Site.Abs; not escaped), with which it can be read
+	// for a while without credentials. It returns nil for a caller who gets
+	// none; nil: for nobody.
+	Links func(ctx context.Context) (sign func(path string) (query string), err error) `yaml:"-"`
 }
 
 // class is what we say of ourselves (RFC 4918, section 18).

@@ -63,6 +63,14 @@ func front(h http.Handler, base string) http.Handler {
 	}))
 }
 
+// linksForAda signs addresses for nobody else.
+func linksForAda(ctx context.Context) (func(path string) string, error) {
+	if cloud.CallerFrom(ctx).User != ada {
+		return nil, nil
+	}
+	return func(string) string { return "signed=for ada" }, nil
+}
+
 func (w *world) home(t testing.TB) cloud.SpaceID {
 	t.Helper()
 	s, err := w.core.Home(as(ada))
@@ -98,6 +106,7 @@ func TestExchanges(t *testing.T) {
 		},
 		"testdata/infinity/*.txtar": func(t *testing.T) *world { return newWorld(dav.Options{DepthInfinity: true}, "") },
 		"testdata/base/*.txtar":     func(t *testing.T) *world { return newWorld(dav.Options{}, "/cloud") },
+		"testdata/links/*.txtar":    func(t *testing.T) *world { return newWorld(dav.Options{Links: linksForAda}, "/cloud") },
 	} {
 		exchange.Run(t, os.DirFS("."), dir, func(t *testing.T) (http.Handler, map[string]string) {
 			w := start(t)
@@ -180,8 +189,10 @@ func TestShareTypes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.store.Edit(as(ada), home, n.ID, func(n *cloud.Node) error { n.Grants = grants; return nil }); err != nil {
-			t.Fatal(err)
+		for _, g := range grants {
+			if _, _, err := w.core.Give(as(ada), cloud.Ref{Space: home, Node: n.ID}, g, ""); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	rec := httptest.NewRecorder()

@@ -1,6 +1,7 @@
 package dav
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"time"
@@ -33,12 +34,14 @@ type multistatus struct {
 	begun   bool  // something is on its way to the client
 	missing []int // of the entry at hand: places in q.wants
 	spaceOf *cloud.Space
+	links   func(context.Context) (func(string) string, error)
+	sign    func(path string) (query string) // of links, once it was asked
 }
 
 func (h *handler) newMultistatus(c *call, q *query) (m *multistatus, release func()) {
 	buf := h.buffers.Get().(*[]byte)
 	m = &multistatus{
-		c: c, files: h.files, q: q, needs: q.needs(),
+		c: c, files: h.files, q: q, needs: q.needs(), links: h.opts.Links,
 		site:   httpx.From(c.ctx()).Site,
 		user:   cloud.CallerFrom(c.ctx()).User,
 		now:    time.Now(),
@@ -55,7 +58,14 @@ func (h *handler) newMultistatus(c *call, q *query) (m *multistatus, release fun
 
 // entry adds a response for n, which is at path below the target's prefix.
 func (m *multistatus) entry(kind facet, path string, n *cloud.Node) error {
-	if kind == live && n.Traits&m.needs != 0 && n.Attrs == nil && n.Grants == nil { // a listing leaves them out
+	missing := n.Traits & m.needs // a listing leaves them out
+	if n.Attrs != nil {
+		missing &^= cloud.HasAttrs
+	}
+	if n.Grants != nil {
+		missing &^= cloud.HasGrants
+	}
+	if kind == live && missing != 0 {
 		switch full, err := m.files.Stat(m.c.ctx(), cloud.Ref{Space: n.Space, Node: n.ID}); {
 		case err == nil:
 			n = full
@@ -216,6 +226,22 @@ func (m *multistatus) space(n *cloud.Node) *cloud.Space {
 		return nil
 	}
 	return m.spaceOf
+}
+
+// link is the address at which the caller can read a path without
+// credentials, empty if there is none.
+func (m *multistatus) link(path string) string {
+	if m.links != nil {
+		sign, err := m.links(m.c.ctx())
+		if err != nil {
+			httpx.From(m.c.ctx()).Log.Error("addresses cannot be signed", "error", err)
+		}
+		m.links, m.sign = nil, sign // ask once
+	}
+	if m.sign == nil {
+		return ""
+	}
+	return m.site.Abs(path) + "?" + m.sign(path)
 }
 
 func (m *multistatus) begin() {

@@ -74,11 +74,11 @@ var props = [...]prop{
 	{"oc", "privatelink", live, false, privateLink},
 	{"oc", "has-preview", live, false, zero},
 	{"oc", "meta-path-for-user", live, false, metaPath},
+	{"oc", "downloadURL", live, false, downloadURL},
 	{"oc", "trashbin-original-filename", trashed, true, trashName},
 	{"oc", "trashbin-original-location", trashed, true, trashLocation},
 	{"oc", "trashbin-delete-datetime", trashed, true, trashDate},
 	{"oc", "trashbin-delete-timestamp", trashed, true, trashTimestamp},
-	{"oc", "downloadURL", 0, false, nil},
 	{"oc", "tags", 0, false, nil},
 	{"oc", "data-fingerprint", 0, false, nil},
 	{"oc", "dDC", 0, false, nil},
@@ -278,6 +278,16 @@ func privateLink(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
 
 func metaPath(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
 	return appendText(append(b, '/'), n.Path), n.Rights.Has(cloud.CanPath)
+}
+
+// downloadURL names the file by its id, so that it stays the same file
+// whatever comes to be called like it.
+func downloadURL(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
+	if n.Dir || !n.Rights.Has(cloud.CanRead) {
+		return b, false
+	}
+	link := m.link("/dav/spaces/" + cloud.ItemID(n.Space, n.ID))
+	return appendText(b, link), link != ""
 }
 
 func trashName(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {

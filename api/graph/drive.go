@@ -20,14 +20,26 @@ type (
 		Owner       *identitySet `json:"owner,omitempty"`
 		Quota       quota        `json:"quota"`
 		Root        driveItem    `json:"root"`
+		Special     []driveItem  `json:"special,omitempty"`
 		WebURL      string       `json:"webUrl"`
 		HasTrash    *bool        `json:"@libre.graph.hasTrashedItems,omitempty"`
 	}
 	driveItem struct {
-		ID        string   `json:"id"`
-		ETag      string   `json:"eTag"` // with quotes, as in WebDAV
-		WebDavURL string   `json:"webDavUrl"`
-		Deleted   *deleted `json:"deleted,omitempty"`
+		ID        string         `json:"id"`
+		Name      string         `json:"name,omitempty"`
+		ETag      string         `json:"eTag"` // with quotes, as in WebDAV
+		WebDavURL string         `json:"webDavUrl"`
+		Size      *int64         `json:"size,omitempty"`
+		Modified  *time.Time     `json:"lastModifiedDateTime,omitempty"`
+		File      *file          `json:"file,omitempty"`
+		Special   *specialFolder `json:"specialFolder,omitempty"`
+		Deleted   *deleted       `json:"deleted,omitempty"`
+	}
+	file struct {
+		MIMEType string `json:"mimeType"`
+	}
+	specialFolder struct {
+		Name string `json:"name"`
 	}
 	deleted struct {
 		State string `json:"state"`
@@ -75,7 +87,9 @@ func (h *handler) render(r *http.Request, s *cloud.Space) (drive, error) {
 		}
 		d.Owner = &identitySet{&identity{string(s.Owner), name}}
 	}
-	return d, nil
+	var err error
+	d.Special, err = h.special(r, s)
+	return d, err
 }
 
 // nameOf is empty for a user who is no more.

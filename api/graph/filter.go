@@ -37,7 +37,7 @@ func parseFilter(s string, fields ...string) (filter, error) {
 	p := &filterParser{rest: s, fields: fields}
 	p.next()
 	if p.token == "" {
-		return func(func(string) []string) bool { return true }, nil
+		return func(func(string) []string) bool { return true }, p.err
 	}
 	f := p.filter()
 	if p.token != "" {

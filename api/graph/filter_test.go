@@ -67,6 +67,7 @@ func TestFilter(t *testing.T) {
 	for in, kind := range map[string]cloud.Kind{
 		"A eq 1":                               cloud.Invalid,
 		"a":                                    cloud.Invalid,
+		"'":                                    cloud.Invalid,
 		"a eq":                                 cloud.Invalid,
 		"a eq 'x":                              cloud.Invalid,
 		"a eq 1 b":                             cloud.Invalid,

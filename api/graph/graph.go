@@ -5,6 +5,7 @@
 package graph
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -22,7 +23,8 @@ import (
 type Options struct {
 	MaxBind int `yaml:"group_members_patch_limit" env:"GRAPH_GROUP_MEMBERS_PATCH_LIMIT" default:"20" doc:"Most members that one request can put into a group."`
 
-	Product string `yaml:"-"` // what the application is called whose roles users have
+	Product   string          `yaml:"-"` // what the application is called whose roles users have
+	Education cloud.Education `yaml:"-"` // nil: there are no schools
 }
 
 // maxBody is more than any request of this API needs.
@@ -56,7 +58,7 @@ func table() []route {
 		{method: "DELETE", path: "me/photo/$value", serve: (*handler).removePhoto},
 		{method: "GET", path: "me/drive", serve: (*handler).home},
 		{method: "GET", path: "me/drives", serve: (*handler).drives},
-		{method: "GET", path: "drives", serve: (*handler).drives},
+		{method: "GET", path: "drives", serve: (*handler).allDrives},
 		{method: "POST", path: "drives", serve: (*handler).createDrive},
 		{method: "GET", path: "drives/*", serve: (*handler).drive},
 		{method: "PATCH", path: "drives/*", serve: (*handler).updateDrive},
@@ -66,6 +68,7 @@ func table() []route {
 		{method: "GET", path: "users/*", serve: (*handler).user},
 		{method: "PATCH", path: "users/*", serve: (*handler).updateUser},
 		{method: "DELETE", path: "users/*", serve: (*handler).removeUser},
+		{method: "POST", path: "users/*/exportPersonalData", serve: (*handler).export},
 		{method: "GET", path: "users/*/drive", serve: (*handler).userDrive},
 		{method: "GET", path: "users/*/photo/$value", serve: (*handler).photo},
 		{method: "GET", path: "users/*/appRoleAssignments", serve: (*handler).assignments},
@@ -79,6 +82,10 @@ func table() []route {
 		{method: "GET", path: "groups/*/members", serve: (*handler).members},
 		{method: "POST", path: "groups/*/members/$ref", serve: (*handler).join},
 		{method: "DELETE", path: "groups/*/members/*/$ref", serve: (*handler).leave},
+		{method: "GET", path: "directory/deletedItems/microsoft.graph.user", serve: (*handler).deletedUsers},
+		{method: "GET", path: "directory/deletedItems/*", serve: (*handler).deletedUser},
+		{method: "DELETE", path: "directory/deletedItems/*", serve: (*handler).removeDeletedUser},
+		{method: "POST", path: "directory/deletedItems/*/restore", serve: (*handler).restoreUser},
 		{method: "GET", path: "applications", serve: (*handler).applications},
 		{method: "GET", path: "applications/*", serve: (*handler).application},
 	}
@@ -87,6 +94,9 @@ func table() []route {
 // New serves /graph/v1.0 and /graph/v1beta1, which are the same here.
 func New(files cloud.Files, people cloud.People, opts Options) http.Handler {
 	h := &handler{files: files, people: people, opts: opts, routes: table()}
+	if opts.Education != nil {
+		h.routes = append(h.routes, educationTable()...)
+	}
 	for i := range h.routes {
 		h.routes[i].segments = strings.Split(h.routes[i].path, "/")
 	}
@@ -161,26 +171,38 @@ func (t *route) match(segments []string) (args []string, ok bool) {
 }
 
 // read decodes a JSON body; an empty one leaves v as it is. Only what says
-// that it is JSON is read, since a form on a foreign page cannot say so.
-func read(w http.ResponseWriter, r *http.Request, v any) error {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	err := d.Decode(v)
-	if errors.Is(err, io.EOF) {
+// that it is JSON is read, since a form on a foreign page cannot say so. The
+// fixed properties are those that a client might think it can set.
+func read(w http.ResponseWriter, r *http.Request, v any, fixed ...string) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return cloud.Refuse(cloud.TooLarge, "The request is too large: at most %d bytes.", maxBody)
+	case err != nil:
+		return cloud.Refuse(cloud.Invalid, "The request did not arrive.")
+	case len(bytes.TrimSpace(body)) == 0:
 		return nil
 	}
-	if t, _, e := mime.ParseMediaType(r.Header.Get("Content-Type")); e != nil || t != "application/json" {
+	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
 		return cloud.Refuse(cloud.Invalid, "The Content-Type must be application/json.")
 	}
-	if err == nil {
-		if _, err = d.Token(); errors.Is(err, io.EOF) {
-			return nil
+	if err := json.Unmarshal(body, v); err != nil {
+		return cloud.Refuse(cloud.Invalid, "The body is not the JSON that is expected here.")
+	}
+	if len(fixed) == 0 {
+		return nil
+	}
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(body, &all); err != nil {
+		return cloud.Refuse(cloud.Invalid, "The body is not the JSON that is expected here.")
+	}
+	for _, name := range fixed {
+		if value, ok := all[name]; ok && string(value) != "null" {
+			return cloud.Refuse(cloud.Invalid, "The property %q cannot be set here.", name)
 		}
 	}
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return cloud.Refuse(cloud.TooLarge, "The request is too large: at most %d bytes.", maxBody)
-	}
-	return cloud.Refuse(cloud.Invalid, "The body is not the JSON that is expected here.")
+	return nil
 }
 
 func write(w http.ResponseWriter, r *http.Request, status int, v any) error {

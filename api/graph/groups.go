@@ -20,7 +20,11 @@ type group struct {
 }
 
 func groupOf(g *cloud.Group) group {
-	return group{ID: string(g.ID), DisplayName: g.Name, Description: g.Description, Types: []string{}}
+	types := []string{}
+	if g.ReadOnly {
+		types = append(types, "ReadOnly")
+	}
+	return group{ID: string(g.ID), DisplayName: g.Name, Description: g.Description, Types: types}
 }
 
 // withMembers says whether $select or $expand ask for the members.
@@ -54,54 +58,30 @@ func (h *handler) renderGroup(r *http.Request, g *cloud.Group, members bool) (gr
 	return got, nil
 }
 
-func (h *handler) groups(w http.ResponseWriter, r *http.Request, _ []string) error {
-	q, err := options(r, "$search", "$filter", "$orderby", "$select", "$expand", "$top", "$skip", "$count")
-	if err != nil {
-		return err
-	}
-	search, err := parseSearch(q.Get("$search"))
-	if err != nil {
-		return err
-	}
-	wanted, err := parseFilter(q.Get("$filter"), "id", "displayName")
-	if err != nil {
-		return err
-	}
-	order, err := parseOrder(q.Get("$orderby"), map[string]func(**cloud.Group) string{"displayName": func(g **cloud.Group) string { return (*g).Name }})
-	if err != nil {
-		return err
-	}
-	members, err := withMembers(q.Get("$select"), q.Get("$expand"))
-	if err != nil {
-		return err
-	}
-	part, err := parseWindow(q)
-	if err != nil {
-		return err
-	}
-	var found []*cloud.Group
-	for g, err := range h.people.Groups(r.Context(), search) {
-		if err != nil {
-			return err
-		}
-		if wanted(func(name string) []string {
+var groups = shape[*cloud.Group]{
+	search: true,
+	fields: []string{"id", "displayName"},
+	values: func(g *cloud.Group) func(string) []string {
+		return func(name string) []string {
 			if name == "id" {
 				return []string{string(g.ID)}
 			}
 			return []string{g.Name}
-		}) {
-			found = append(found, g)
 		}
+	},
+	order: map[string]func(*cloud.Group) string{"displayName": func(g *cloud.Group) string { return g.Name }},
+}
+
+func (h *handler) groups(w http.ResponseWriter, r *http.Request, _ []string) error {
+	l, err := parseListing(r, groups)
+	if err != nil {
+		return err
 	}
-	order(found)
-	some := slice(r, part, found)
-	all := collection[group]{some.Count, some.Next, make([]group, len(some.Value))}
-	for i, g := range some.Value {
-		if all.Value[i], err = h.renderGroup(r, g, members); err != nil {
-			return err
-		}
+	members, err := withMembers(l.sel, l.expand)
+	if err != nil {
+		return err
 	}
-	return write(w, r, http.StatusOK, all)
+	return answer(w, l, h.people.Groups(r.Context(), l.search), func(g *cloud.Group) (group, error) { return h.renderGroup(r, g, members) })
 }
 
 // findGroup is a group by id or by name.
@@ -130,15 +110,25 @@ func (h *handler) group(w http.ResponseWriter, r *http.Request, args []string) e
 	if err != nil {
 		return err
 	}
+	tag, err := tagOf(groupOf(g))
+	if err != nil {
+		return err
+	}
+	w.Header().Set("ETag", tag)
 	return write(w, r, http.StatusOK, got)
 }
 
 // A groupChange is what clients may send of a group.
 type groupChange struct {
+	ID          *string  `json:"id"`
 	DisplayName *string  `json:"displayName"`
 	Description *string  `json:"description"`
 	Bind        []string `json:"members@odata.bind"`
 }
+
+// fixedGroup are the properties of a group that cannot be set; members come
+// by reference.
+var fixedGroup = []string{"members", "groupTypes"}
 
 // apply makes the group what is wanted and puts the new members into it.
 func (h *handler) apply(r *http.Request, c *groupChange, g *cloud.Group) (*cloud.Group, error) {
@@ -173,22 +163,35 @@ func (h *handler) apply(r *http.Request, c *groupChange, g *cloud.Group) (*cloud
 
 // referred is the user that a reference such as "https://.../users/{id}" names.
 func (h *handler) referred(r *http.Request, ref string) (*cloud.User, error) {
-	u, err := url.Parse(ref)
-	if err == nil {
-		if _, id, ok := strings.Cut(u.Path, "/users/"); ok && id != "" && !strings.Contains(id, "/") {
-			found, err := h.people.User(r.Context(), "id", id)
-			if errors.Is(err, cloud.NotExist) {
-				err = cloud.Refuse(cloud.NotExist, "There is no user %.60q.", id)
-			}
-			return found, err
+	id, err := refers(ref, "users")
+	if err != nil {
+		return nil, err
+	}
+	u, err := h.people.User(r.Context(), "id", id)
+	return u, noSuch(err, "user", id)
+}
+
+// refers is the id in a reference to one of the users, say.
+func refers(ref, among string) (id string, err error) {
+	if u, err := url.Parse(ref); err == nil {
+		if _, id, ok := strings.Cut(u.Path, "/"+among+"/"); ok && id != "" && !strings.Contains(id, "/") {
+			return id, nil
 		}
 	}
-	return nil, cloud.Refuse(cloud.Invalid, "%.80q is not a reference to a user.", ref)
+	return "", cloud.Refuse(cloud.Invalid, "%.80q is not a reference to one of the %s.", ref, among)
+}
+
+// noSuch says what does not exist: not what the path names but what the body does.
+func noSuch(err error, what, id string) error {
+	if errors.Is(err, cloud.NotExist) {
+		return cloud.Refuse(cloud.NotExist, "There is no %s %.60q.", what, id)
+	}
+	return err
 }
 
 func (h *handler) createGroup(w http.ResponseWriter, r *http.Request, _ []string) error {
 	var c groupChange
-	if err := read(w, r, &c); err != nil {
+	if err := read(w, r, &c, append([]string{"id"}, fixedGroup...)...); err != nil {
 		return err
 	}
 	g, err := h.apply(r, &c, &cloud.Group{})
@@ -200,10 +203,16 @@ func (h *handler) createGroup(w http.ResponseWriter, r *http.Request, _ []string
 
 func (h *handler) updateGroup(w http.ResponseWriter, r *http.Request, args []string) error {
 	var c groupChange
-	if err := read(w, r, &c); err != nil {
+	if err := read(w, r, &c, fixedGroup...); err != nil {
 		return err
 	}
 	g, err := h.findGroup(r, args[0])
+	if err == nil {
+		err = matchesGroup(r, g)
+	}
+	if err == nil && c.ID != nil && *c.ID != string(g.ID) {
+		err = cloud.Refuse(cloud.Invalid, "The id of a group cannot be changed.")
+	}
 	if err == nil {
 		_, err = h.apply(r, &c, g)
 	}
@@ -215,6 +224,9 @@ func (h *handler) updateGroup(w http.ResponseWriter, r *http.Request, args []str
 
 func (h *handler) removeGroup(w http.ResponseWriter, r *http.Request, args []string) error {
 	g, err := h.findGroup(r, args[0])
+	if err == nil {
+		err = matchesGroup(r, g)
+	}
 	if err == nil {
 		err = h.people.RemoveGroup(r.Context(), g.ID)
 	}
@@ -239,10 +251,12 @@ func (h *handler) members(w http.ResponseWriter, r *http.Request, args []string)
 	return write(w, r, http.StatusOK, collection[user]{Value: got.Members})
 }
 
+type reference struct {
+	Ref string `json:"@odata.id"`
+}
+
 func (h *handler) join(w http.ResponseWriter, r *http.Request, args []string) error {
-	var body struct {
-		Ref string `json:"@odata.id"`
-	}
+	var body reference
 	if err := read(w, r, &body); err != nil {
 		return err
 	}
@@ -262,6 +276,9 @@ func (h *handler) join(w http.ResponseWriter, r *http.Request, args []string) er
 
 func (h *handler) leave(w http.ResponseWriter, r *http.Request, args []string) error {
 	g, err := h.findGroup(r, args[0])
+	if err == nil {
+		err = matchesGroup(r, g)
+	}
 	if err == nil {
 		err = h.people.Leave(r.Context(), g.ID, cloud.UserID(args[1]))
 	}

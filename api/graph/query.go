@@ -2,6 +2,7 @@ package graph
 
 import (
 	"cmp"
+	"iter"
 	"net/http"
 	"net/url"
 	"slices"
@@ -26,9 +27,13 @@ func options(r *http.Request, known ...string) (url.Values, error) {
 	if err != nil {
 		return nil, cloud.Refuse(cloud.Invalid, "The query is not properly encoded.")
 	}
-	for key := range q {
-		if strings.HasPrefix(key, "$") && !slices.Contains(known, key) {
-			return nil, cloud.Refuse(cloud.Invalid, "The query option %q is not supported here.", key)
+	for key, values := range q {
+		switch {
+		case !strings.HasPrefix(key, "$"):
+		case !slices.Contains(known, key):
+			return nil, cloud.Refuse(cloud.Invalid, "The query option %.60q is not supported here.", key)
+		case len(values) > 1:
+			return nil, cloud.Refuse(cloud.Invalid, "The query option %s is given twice.", key)
 		}
 	}
 	return q, nil
@@ -53,29 +58,31 @@ func list(option, value string, known ...string) ([]string, error) {
 
 // parseOrder reads $orderby and returns what sorts by it, regardless of case.
 // by has the text by which each property sorts.
-func parseOrder[T any](s string, by map[string]func(*T) string) (func([]T), error) {
+func parseOrder[T any](s string, by map[string]func(T) string) (func([]T), error) {
 	keys, err := list("$orderby", s)
 	if err != nil {
 		return nil, err
+	}
+	for _, key := range keys {
+		field, direction, _ := strings.Cut(key, " ")
+		if direction = strings.TrimSpace(direction); by[field] == nil || direction != "" && direction != "asc" && direction != "desc" {
+			return nil, cloud.Refuse(cloud.Invalid, "$orderby does not know %.60q.", key)
+		}
+	}
+	if len(keys) > maxOrder {
+		return nil, cloud.Refuse(cloud.Invalid, "$orderby takes %d properties at most.", maxOrder)
 	}
 	return func(all []T) {
 		for _, key := range slices.Backward(keys) { // stable, so the first counts most
 			sortBy(all, key, by)
 		}
-	}, checkOrder(keys, by)
+	}, nil
 }
 
-func checkOrder[T any](keys []string, by map[string]func(*T) string) error {
-	for _, key := range keys {
-		field, direction, _ := strings.Cut(key, " ")
-		if direction = strings.TrimSpace(direction); by[field] == nil || direction != "" && direction != "asc" && direction != "desc" {
-			return cloud.Refuse(cloud.Invalid, "$orderby does not know %.60q.", key)
-		}
-	}
-	return nil
-}
+// maxOrder is more than there are properties to sort by.
+const maxOrder = 5
 
-func sortBy[T any](all []T, key string, by map[string]func(*T) string) {
+func sortBy[T any](all []T, key string, by map[string]func(T) string) {
 	field, direction, _ := strings.Cut(key, " ")
 	sign := 1
 	if strings.TrimSpace(direction) == "desc" {
@@ -86,9 +93,9 @@ func sortBy[T any](all []T, key string, by map[string]func(*T) string) {
 		item         T
 	}
 	sorted := make([]keyed, len(all))
-	for i := range all {
-		exact := by[field](&all[i])
-		sorted[i] = keyed{strings.ToLower(exact), exact, all[i]}
+	for i, item := range all {
+		exact := by[field](item)
+		sorted[i] = keyed{strings.ToLower(exact), exact, item}
 	}
 	slices.SortStableFunc(sorted, func(a, b keyed) int {
 		return sign * cmp.Or(strings.Compare(a.lower, b.lower), strings.Compare(a.exact, b.exact))
@@ -172,8 +179,71 @@ func slice[T any](r *http.Request, w window, all []T) collection[T] {
 			c.Next = httpx.From(r.Context()).Site.Abs(r.URL.EscapedPath()) + "?" + q.Encode()
 		}
 	}
-	if c.Value == nil {
-		c.Value = []T{}
-	}
 	return c
+}
+
+// A shape says what can be asked of a list.
+type shape[T any] struct {
+	search bool                               // takes $search
+	fields []string                           // of $filter, see parseFilter
+	values func(T) func(name string) []string // of the fields
+	order  map[string]func(T) string          // see parseOrder
+}
+
+// A listing is what was asked of a list.
+type listing[T any] struct {
+	search  string
+	expand  string // $expand and $select are for the caller to read
+	sel     string
+	wanted  filter
+	order   func([]T)
+	window  window
+	values  func(T) func(string) []string
+	request *http.Request
+}
+
+func parseListing[T any](r *http.Request, s shape[T]) (l listing[T], err error) {
+	known := []string{"$filter", "$orderby", "$select", "$expand", "$top", "$skip", "$count"}
+	if s.search {
+		known = append(known, "$search")
+	}
+	q, err := options(r, known...)
+	if err != nil {
+		return l, err
+	}
+	l = listing[T]{expand: q.Get("$expand"), sel: q.Get("$select"), values: s.values, request: r}
+	if l.search, err = parseSearch(q.Get("$search")); err != nil {
+		return l, err
+	}
+	if l.wanted, err = parseFilter(q.Get("$filter"), s.fields...); err != nil {
+		return l, err
+	}
+	if l.order, err = parseOrder(q.Get("$orderby"), s.order); err != nil {
+		return l, err
+	}
+	l.window, err = parseWindow(q)
+	return l, err
+}
+
+// answer writes those of all that were asked for, each as render has it.
+func answer[T, J any](w http.ResponseWriter, l listing[T], all iter.Seq2[T, error], render func(T) (J, error)) error {
+	var found []T
+	for v, err := range all {
+		if err != nil {
+			return err
+		}
+		if l.wanted(l.values(v)) {
+			found = append(found, v)
+		}
+	}
+	l.order(found)
+	some := slice(l.request, l.window, found)
+	out := collection[J]{some.Count, some.Next, make([]J, len(some.Value))}
+	for i, v := range some.Value {
+		var err error
+		if out.Value[i], err = render(v); err != nil {
+			return err
+		}
+	}
+	return write(w, l.request, http.StatusOK, out)
 }

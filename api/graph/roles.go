@@ -90,7 +90,7 @@ func (h *handler) whole(r *http.Request, key string) (*cloud.User, error) {
 
 func (h *handler) assign(w http.ResponseWriter, r *http.Request, args []string) error {
 	var want appRoleAssignment
-	if err := read(w, r, &want); err != nil {
+	if err := read(w, r, &want, "createdDateTime", "deletedDateTime"); err != nil {
 		return err
 	}
 	u, err := h.find(r, args[0])
@@ -108,6 +108,9 @@ func (h *handler) assign(w http.ResponseWriter, r *http.Request, args []string) 
 
 func (h *handler) unassign(w http.ResponseWriter, r *http.Request, args []string) error {
 	u, err := h.whole(r, args[0])
+	if err == nil {
+		err = h.matchesUser(r, u)
+	}
 	if err != nil {
 		return err
 	}

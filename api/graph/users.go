@@ -5,14 +5,16 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"time"
 
+	"opencloud/api/httpx"
 	"opencloud/cloud"
 )
 
 // The JSON of a user. What the caller may not know is left out.
 type user struct {
 	ID          string              `json:"id"`
-	AccountName string              `json:"onPremisesSamAccountName,omitempty"`
+	AccountName string              `json:"onPremisesSamAccountName"`
 	DisplayName string              `json:"displayName"`
 	GivenName   string              `json:"givenName,omitempty"`
 	Surname     string              `json:"surname,omitempty"`
@@ -20,31 +22,40 @@ type user struct {
 	Enabled     *bool               `json:"accountEnabled,omitempty"`
 	Type        string              `json:"userType"`
 	Language    string              `json:"preferredLanguage,omitempty"`
+	Identities  []objectIdentity    `json:"identities,omitempty"`
 	MemberOf    []group             `json:"memberOf,omitzero"`
 	Assignments []appRoleAssignment `json:"appRoleAssignments,omitzero"`
 	Drive       *drive              `json:"drive,omitempty"`
+	Drives      []drive             `json:"drives,omitzero"`
+}
+
+// An objectIdentity is how an account is known where it signs in.
+type objectIdentity struct {
+	Issuer string `json:"issuer"`
+	ID     string `json:"issuerAssignedId"`
 }
 
 // relations are what $expand adds to a user.
 type relations struct {
-	memberOf, assignments, drive bool
+	memberOf, assignments, drive, drives bool
 }
 
 var userSelect = []string{
 	"id", "displayName", "givenName", "surname", "mail", "onPremisesSamAccountName", "accountEnabled", "userType", "preferredLanguage",
-	"memberOf", "drive", "appRoleAssignments",
+	"identities", "memberOf", "drive", "drives", "appRoleAssignments",
 }
 
 // parseRelations reads $expand and $select. The latter narrows nothing, for
 // the whole is small.
 func parseRelations(sel, expand string) (rel relations, err error) {
-	fields, err := list("$expand", expand, "memberOf", "drive", "appRoleAssignments")
+	fields, err := list("$expand", expand, "memberOf", "drive", "drives", "appRoleAssignments")
 	if err != nil {
 		return rel, err
 	}
 	more, err := list("$select", sel, userSelect...)
 	fields = append(fields, more...)
-	return relations{slices.Contains(fields, "memberOf"), slices.Contains(fields, "appRoleAssignments"), slices.Contains(fields, "drive")}, err
+	has := func(name string) bool { return slices.Contains(fields, name) }
+	return relations{has("memberOf"), has("appRoleAssignments"), has("drive"), has("drives")}, err
 }
 
 func typeOf(u *cloud.User) string { return cmp.Or(string(u.Kind), "Member") }
@@ -55,10 +66,11 @@ type rendering struct {
 	*http.Request
 	with   relations
 	groups map[cloud.GroupID]group // so far
+	spaces []*cloud.Space          // all, once somebody's drives were asked for
 }
 
 func (h *handler) rendering(r *http.Request, rel relations) *rendering {
-	return &rendering{h, r, rel, map[cloud.GroupID]group{}}
+	return &rendering{handler: h, Request: r, with: rel, groups: map[cloud.GroupID]group{}}
 }
 
 func (r *rendering) user(u *cloud.User) (user, error) {
@@ -74,43 +86,86 @@ func (r *rendering) user(u *cloud.User) (user, error) {
 		return got, nil
 	}
 	got.Enabled = new(!u.Disabled)
+	got.Identities = []objectIdentity{{httpx.From(r.Context()).Site.URL.String(), string(u.ID)}}
+	var err error
 	if r.with.memberOf {
-		got.MemberOf = make([]group, 0, len(u.Groups))
-		for _, id := range u.Groups {
-			g, ok := r.groups[id]
-			if !ok {
-				found, err := r.people.Group(r.Context(), "id", string(id))
-				if errors.Is(err, cloud.NotExist) {
-					continue // removed meanwhile
-				}
-				if err != nil {
-					return got, err
-				}
-				g = groupOf(found)
-				r.groups[id] = g
-			}
-			got.MemberOf = append(got.MemberOf, g)
+		if got.MemberOf, err = r.groupsOf(u); err != nil {
+			return got, err
 		}
 	}
 	if r.with.assignments {
 		got.Assignments = r.assignmentsOf(u)
 	}
 	if r.with.drive {
-		s, err := r.people.Home(r.Context(), u.ID)
-		switch cloud.KindOf(err) {
-		case cloud.NotExist, cloud.Permission: // none, or not for the caller
-			return got, nil
-		}
-		if err != nil {
+		if got.Drive, err = r.homeOf(u); err != nil {
 			return got, err
+		}
+	}
+	if r.with.drives {
+		got.Drives, err = r.drivesOf(u)
+	}
+	return got, err
+}
+
+func (r *rendering) groupsOf(u *cloud.User) ([]group, error) {
+	all := make([]group, 0, len(u.Groups))
+	for _, id := range u.Groups {
+		g, ok := r.groups[id]
+		if !ok {
+			found, err := r.people.Group(r.Context(), "id", string(id))
+			if errors.Is(err, cloud.NotExist) {
+				continue // removed meanwhile
+			}
+			if err != nil {
+				return nil, err
+			}
+			g = groupOf(found)
+			r.groups[id] = g
+		}
+		all = append(all, g)
+	}
+	return all, nil
+}
+
+// homeOf is the personal drive, nil if there is none or it is not for the caller.
+func (r *rendering) homeOf(u *cloud.User) (*drive, error) {
+	s, err := r.people.Home(r.Context(), u.ID)
+	switch cloud.KindOf(err) {
+	case cloud.NotExist, cloud.Permission:
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	d, err := r.render(r.Request, s)
+	return &d, err
+}
+
+// drivesOf are those of which the user is a member, as far as the caller may
+// know of them.
+func (r *rendering) drivesOf(u *cloud.User) ([]drive, error) {
+	if r.spaces == nil {
+		r.spaces = []*cloud.Space{}
+		for s, err := range r.files.AllSpaces(r.Context()) {
+			if err != nil {
+				return nil, err
+			}
+			r.spaces = append(r.spaces, s)
+		}
+	}
+	all := []drive{}
+	now := time.Now()
+	for _, s := range r.spaces {
+		if !slices.ContainsFunc(s.Root.Grants, func(g cloud.Grant) bool { return g.Holds(u, now) }) {
+			continue
 		}
 		d, err := r.render(r.Request, s)
 		if err != nil {
-			return got, err
+			return nil, err
 		}
-		got.Drive = &d
+		all = append(all, d)
 	}
-	return got, nil
+	return all, nil
 }
 
 func displayName(u *cloud.User) string { return cmp.Or(u.Display, u.Name) }
@@ -142,6 +197,11 @@ func (h *handler) showUser(w http.ResponseWriter, r *http.Request, u *cloud.User
 	if err != nil {
 		return err
 	}
+	tag, err := h.userTag(r, u)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("ETag", tag)
 	return h.writeUser(w, r, http.StatusOK, rel, u)
 }
 
@@ -170,59 +230,29 @@ func (h *handler) find(r *http.Request, key string) (*cloud.User, error) {
 	return u, err
 }
 
-// users lists those who match.
-func (h *handler) users(w http.ResponseWriter, r *http.Request, _ []string) error {
-	q, err := options(r, "$search", "$filter", "$orderby", "$select", "$expand", "$top", "$skip", "$count")
-	if err != nil {
-		return err
-	}
-	search, err := parseSearch(q.Get("$search"))
-	if err != nil {
-		return err
-	}
-	wanted, err := parseFilter(q.Get("$filter"), "id", "displayName", "givenName", "surname", "mail", "onPremisesSamAccountName", "userType",
-		"accountEnabled", "memberOf/id", "appRoleAssignments/appRoleId")
-	if err != nil {
-		return err
-	}
-	order, err := parseOrder(q.Get("$orderby"), map[string]func(**cloud.User) string{
-		"displayName":              func(u **cloud.User) string { return displayName(*u) },
-		"mail":                     func(u **cloud.User) string { return (*u).Mail },
-		"onPremisesSamAccountName": func(u **cloud.User) string { return (*u).Name },
-	})
-	if err != nil {
-		return err
-	}
-	rel, err := parseRelations(q.Get("$select"), q.Get("$expand"))
-	if err != nil {
-		return err
-	}
-	part, err := parseWindow(q)
-	if err != nil {
-		return err
-	}
-	var found []*cloud.User
-	for u, err := range h.people.Users(r.Context(), search) {
-		if err != nil {
-			return err
-		}
-		if wanted(properties(u)) {
-			found = append(found, u)
-		}
-	}
-	order(found)
-	return writeUsers(w, h.rendering(r, rel), slice(r, part, found))
+var users = shape[*cloud.User]{
+	search: true,
+	fields: []string{"id", "displayName", "givenName", "surname", "mail", "onPremisesSamAccountName", "userType",
+		"accountEnabled", "memberOf/id", "appRoleAssignments/appRoleId"},
+	values: properties,
+	order: map[string]func(*cloud.User) string{
+		"displayName":              displayName,
+		"mail":                     func(u *cloud.User) string { return u.Mail },
+		"onPremisesSamAccountName": func(u *cloud.User) string { return u.Name },
+	},
 }
 
-func writeUsers(w http.ResponseWriter, r *rendering, found collection[*cloud.User]) error {
-	all := collection[user]{found.Count, found.Next, make([]user, len(found.Value))}
-	for i, u := range found.Value {
-		var err error
-		if all.Value[i], err = r.user(u); err != nil {
-			return err
-		}
+// users lists those who match.
+func (h *handler) users(w http.ResponseWriter, r *http.Request, _ []string) error {
+	l, err := parseListing(r, users)
+	if err != nil {
+		return err
 	}
-	return write(w, r.Request, http.StatusOK, all)
+	rel, err := parseRelations(l.sel, l.expand)
+	if err != nil {
+		return err
+	}
+	return answer(w, l, h.people.Users(r.Context(), l.search), h.rendering(r, rel).user)
 }
 
 // properties are what a $filter asks of a user.
@@ -277,23 +307,26 @@ type userChange struct {
 	} `json:"passwordProfile"`
 }
 
-func (c *userChange) read(w http.ResponseWriter, r *http.Request) error {
-	err := read(w, r, c)
-	if err == nil && c.Password.Force {
-		err = cloud.Refuse(cloud.NotSupported, "Users cannot be made to change their password here.")
+// fixedUser are the properties of a user that cannot be set.
+var fixedUser = []string{"identities"}
+
+// check is for what cannot be done, whatever it is to.
+func (c *userChange) check() error {
+	if c.Password.Force {
+		return cloud.Refuse(cloud.NotSupported, "Users cannot be made to change their password here.")
 	}
-	return err
+	return nil
 }
 
-func (h *handler) createUser(w http.ResponseWriter, r *http.Request, _ []string) error {
-	var c userChange
-	if err := c.read(w, r); err != nil {
-		return err
-	}
+// user is a new one, with a password.
+func (c *userChange) user() (u *cloud.User, password string, err error) {
 	if c.ID != nil || c.Type != nil && *c.Type != "Member" {
-		return cloud.Refuse(cloud.Invalid, "The id and the type of a user cannot be chosen.")
+		return nil, "", cloud.Refuse(cloud.Invalid, "The id and the type of a user cannot be chosen.")
 	}
-	u, password := &cloud.User{}, ""
+	if err := c.check(); err != nil {
+		return nil, "", err
+	}
+	u = &cloud.User{}
 	for to, from := range map[*string]*string{
 		&u.Name: c.AccountName, &u.Display: c.DisplayName, &u.GivenName: c.GivenName, &u.Surname: c.Surname, &u.Mail: c.Mail,
 		&u.Language: c.Language, &password: c.Password.Password,
@@ -303,7 +336,37 @@ func (h *handler) createUser(w http.ResponseWriter, r *http.Request, _ []string)
 		}
 	}
 	u.Disabled = c.Enabled != nil && !*c.Enabled
-	u, err := h.people.AddUser(r.Context(), u, password)
+	return u, password, nil
+}
+
+// change is that of a user who is there.
+func (c *userChange) change(u *cloud.User) (cloud.UserChange, error) {
+	if c.ID != nil && *c.ID != string(u.ID) || c.Type != nil && *c.Type != typeOf(u) {
+		return cloud.UserChange{}, cloud.Refuse(cloud.Invalid, "The id and the type of a user cannot be changed.")
+	}
+	if err := c.check(); err != nil {
+		return cloud.UserChange{}, err
+	}
+	change := cloud.UserChange{
+		Name: c.AccountName, Display: c.DisplayName, GivenName: c.GivenName, Surname: c.Surname, Mail: c.Mail,
+		Language: c.Language, Password: c.Password.Password,
+	}
+	if c.Enabled != nil {
+		change.Disabled = new(!*c.Enabled)
+	}
+	return change, nil
+}
+
+func (h *handler) createUser(w http.ResponseWriter, r *http.Request, _ []string) error {
+	var c userChange
+	if err := read(w, r, &c, fixedUser...); err != nil {
+		return err
+	}
+	u, password, err := c.user()
+	if err != nil {
+		return err
+	}
+	u, err = h.people.AddUser(r.Context(), u, password)
 	if err != nil {
 		return err
 	}
@@ -328,20 +391,17 @@ func (h *handler) updateMe(w http.ResponseWriter, r *http.Request, _ []string) e
 
 func (h *handler) changeUser(w http.ResponseWriter, r *http.Request, u *cloud.User) error {
 	var c userChange
-	if err := c.read(w, r); err != nil {
+	if err := read(w, r, &c, fixedUser...); err != nil {
 		return err
 	}
-	if c.ID != nil && *c.ID != string(u.ID) || c.Type != nil && *c.Type != typeOf(u) {
-		return cloud.Refuse(cloud.Invalid, "The id and the type of a user cannot be changed.")
+	if err := h.matchesUser(r, u); err != nil {
+		return err
 	}
-	change := cloud.UserChange{
-		Name: c.AccountName, Display: c.DisplayName, GivenName: c.GivenName, Surname: c.Surname, Mail: c.Mail,
-		Language: c.Language, Password: c.Password.Password,
+	change, err := c.change(u)
+	if err != nil {
+		return err
 	}
-	if c.Enabled != nil {
-		change.Disabled = new(!*c.Enabled)
-	}
-	u, err := h.people.ChangeUser(r.Context(), u.ID, change)
+	u, err = h.people.ChangeUser(r.Context(), u.ID, change)
 	if err != nil {
 		return err
 	}
@@ -351,6 +411,9 @@ func (h *handler) changeUser(w http.ResponseWriter, r *http.Request, u *cloud.Us
 func (h *handler) removeUser(w http.ResponseWriter, r *http.Request, args []string) error {
 	u, err := h.find(r, args[0])
 	if err == nil {
+		err = h.matchesUser(r, u)
+	}
+	if err == nil {
 		err = h.people.RemoveUser(r.Context(), u.ID)
 	}
 	if err != nil {
@@ -359,11 +422,13 @@ func (h *handler) removeUser(w http.ResponseWriter, r *http.Request, args []stri
 	return writeNothing(w)
 }
 
+type passwordChange struct {
+	Current string `json:"currentPassword"`
+	New     string `json:"newPassword"`
+}
+
 func (h *handler) changePassword(w http.ResponseWriter, r *http.Request, _ []string) error {
-	var body struct {
-		Current string `json:"currentPassword"`
-		New     string `json:"newPassword"`
-	}
+	var body passwordChange
 	if err := read(w, r, &body); err != nil {
 		return err
 	}
@@ -375,13 +440,10 @@ func (h *handler) changePassword(w http.ResponseWriter, r *http.Request, _ []str
 
 // userDrive is the personal space of a user.
 func (h *handler) userDrive(w http.ResponseWriter, r *http.Request, args []string) error {
-	if _, err := options(r, "$select", "$expand"); err != nil {
-		return err
-	}
 	u, err := h.find(r, args[0])
 	if err != nil {
 		return err
 	}
 	s, err := h.people.Home(r.Context(), u.ID)
-	return h.answer(w, r, http.StatusOK, s, err)
+	return h.showDrive(w, r, s, err)
 }

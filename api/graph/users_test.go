@@ -83,13 +83,17 @@ func assignmentJSON(u *cloud.User, role string) object {
 	}
 }
 
+func identitiesJSON(id any) []any {
+	return []any{object{"issuer": "https://cloud.example.org/base", "issuerAssignedId": fmt.Sprint(id)}}
+}
+
 func TestMe(t *testing.T) {
 	w := start(t)
 	g := w.crew(alan)
 	w.sign(alan)
 	want := object{
 		"id": string(alan.ID), "onPremisesSamAccountName": "alan", "displayName": "Alan Turing",
-		"mail": "alan@example.org", "userType": "Member", "accountEnabled": true,
+		"mail": "alan@example.org", "userType": "Member", "accountEnabled": true, "identities": identitiesJSON(alan.ID),
 	}
 	w.same("me", w.get("me"), want)
 	want["memberOf"] = []any{groupJSON(g)}
@@ -101,7 +105,7 @@ func TestMe(t *testing.T) {
 	w.user = grace
 	want = object{
 		"id": string(grace.ID), "onPremisesSamAccountName": "grace", "displayName": "grace",
-		"mail": "", "userType": "Member", "accountEnabled": true, "memberOf": []any{},
+		"mail": "", "userType": "Member", "accountEnabled": true, "identities": identitiesJSON(grace.ID), "memberOf": []any{},
 	}
 	var got any
 	w.do(200, "GET", "/graph/v1beta1/me?$expand=memberOf", "", &got)
@@ -162,7 +166,7 @@ func TestUserLife(t *testing.T) {
 	id := fmt.Sprint(got["id"])
 	want := object{
 		"id": id, "displayName": "Lynn Conway", "onPremisesSamAccountName": "lynn", "mail": "lynn@example.org", "givenName": "Lynn",
-		"surname": "Conway", "accountEnabled": true, "preferredLanguage": "fr", "userType": "Member",
+		"surname": "Conway", "accountEnabled": true, "preferredLanguage": "fr", "userType": "Member", "identities": identitiesJSON(id),
 	}
 	w.same("a new user", got, want)
 	lynn, err := w.dir.Verify(w.ctx(), "lynn", "a fine secret")
@@ -287,7 +291,7 @@ func TestListUsers(t *testing.T) {
 	user := w.get("users?$search=alan&$expand=memberOf,appRoleAssignments").(object)["value"].([]any)[0]
 	w.same("expanded", user, any(object{
 		"id": string(alan.ID), "displayName": "Alan Turing", "onPremisesSamAccountName": "alan", "mail": "alan@example.org", "accountEnabled": true, "userType": "Member",
-		"memberOf": []any{groupJSON(g)}, "appRoleAssignments": []any{assignmentJSON(alan, alan.Role)},
+		"identities": identitiesJSON(alan.ID), "memberOf": []any{groupJSON(g)}, "appRoleAssignments": []any{assignmentJSON(alan, alan.Role)},
 	}))
 }
 
@@ -296,7 +300,7 @@ func TestReducedUsers(t *testing.T) {
 	w := start(t)
 	w.crew(alan)
 	w.user = grace
-	want := object{"id": string(alan.ID), "displayName": "Alan Turing", "userType": "Member"}
+	want := object{"id": string(alan.ID), "displayName": "Alan Turing", "onPremisesSamAccountName": "", "userType": "Member"}
 	w.same("searched", w.get("users?$search=turing").(object)["value"], any([]any{want}))
 	w.same("searched", w.get("users?$search=turing&$expand=memberOf,appRoleAssignments,drive").(object)["value"], any([]any{want}))
 	w.same("user", w.get("users/"+string(alan.ID)), any(want))
@@ -510,6 +514,22 @@ func TestWhoMay(t *testing.T) {
 		{"GET", "groups/crew/members", "", [5]int{200, 403, 403, 403, 401}},
 		{"POST", "groups/crew/members/$ref", `{"@odata.id":"/users/{other}"}`, [5]int{204, 403, 403, 403, 401}},
 		{"DELETE", "groups/crew/members/{other}/$ref", "", [5]int{204, 403, 403, 403, 401}},
+		{"POST", "users/{other}/exportPersonalData", "{}", [5]int{403, 403, 403, 403, 401}},
+		{"GET", "directory/deletedItems/microsoft.graph.user", "", [5]int{200, 403, 403, 403, 401}},
+		{"POST", "directory/deletedItems/{other}/restore", "", [5]int{404, 403, 403, 403, 401}},
+		{"DELETE", "directory/deletedItems/{other}", "", [5]int{404, 403, 403, 403, 401}},
+		{"GET", "me/drives", "", [5]int{200, 200, 200, 200, 401}},
+		{"GET", "drives", "", [5]int{200, 200, 200, 200, 401}},
+		{"POST", "drives", `{"name":"n"}`, [5]int{201, 201, 403, 403, 401}},
+		{"GET", "drives/{home}", "", [5]int{200, 200, 404, 404, 401}},
+		{"PATCH", "drives/{home}", `{"quota":{"total":1000}}`, [5]int{200, 403, 404, 404, 401}},
+		{"PATCH", "drives/{home}", `{"name":"n"}`, [5]int{200, 200, 404, 404, 401}},
+		{"DELETE", "drives/{home}", "", [5]int{403, 403, 404, 404, 401}},
+		{"GET", "drives/{project}", "", [5]int{200, 200, 404, 404, 401}},
+		{"PATCH", "drives/{project}", `{"name":"n"}`, [5]int{200, 200, 404, 404, 401}},
+		{"PATCH", "drives/{project}", `{"quota":{"total":1000}}`, [5]int{200, 200, 404, 404, 401}},
+		{"PATCH", "drives/{project}", `{"special":[{"specialFolder":{"name":"image"}}]}`, [5]int{404, 404, 404, 404, 401}},
+		{"DELETE", "drives/{project}", "", [5]int{204, 204, 404, 404, 401}},
 		{"GET", "applications", "", [5]int{200, 200, 200, 200, 401}},
 	} {
 		for i, role := range []string{cloud.RoleAdmin, cloud.RoleSpaceAdmin, cloud.RoleUser, cloud.RoleUserLight, ""} {
@@ -520,14 +540,16 @@ func TestWhoMay(t *testing.T) {
 			}
 			w.crew(other)
 			w.sign(other)
-			w.home()
+			home := w.home()
+			w.user = alan
+			project := w.project("Project")
 			w.user = nil
 			if role != "" {
 				if w.user, err = w.dir.SetUser(w.ctx(), &cloud.User{Name: "caller", Display: "Caller", Role: role}, "an old secret"); err != nil {
 					t.Fatal(err)
 				}
 			}
-			id := strings.NewReplacer("{other}", string(other.ID))
+			id := strings.NewReplacer("{other}", string(other.ID), "{home}", string(home.ID), "{project}", project.ID)
 			w.do(c.want[i], c.method, "/graph/v1.0/"+id.Replace(c.path), id.Replace(c.body), nil)
 		}
 	}

@@ -217,6 +217,7 @@ func (h *handler) capabilities(site *httpx.Site) answer {
 			Core: coreCap{
 				PollInterval: 60,
 				WebDAVRoot:   "remote.php/webdav",
+				URLSigning:   h.opts.SigningKey != nil,
 				Status: status{
 					Installed:      true,
 					Version:        o.Version + ".0",
@@ -241,7 +242,7 @@ func (h *handler) capabilities(site *httpx.Site) answer {
 			DAV:            dav{Reports: none, Trashbin: "1.0"},
 			FilesSharing:   filesSharing{SearchMinLength: o.MinSearch, DefaultPermissions: 22, Public: public{DefaultPermissions: 1}, User: userSharing{ProfilePicture: true, Settings: []enabled{}}},
 			Spaces:         spaces{Version: "1.0.0", Enabled: true, Projects: true, MaxQuota: o.MaxQuota},
-			Graph:          graph{Users: graphUsers{ReadOnlyAttributes: none}},
+			Graph:          graph{PersonalDataExport: true, Users: graphUsers{ReadOnlyAttributes: none}},
 			PasswordPolicy: passwordPolicy{o.Password.Min, o.Password.Max, o.Password.Lower, o.Password.Upper, o.Password.Digits, o.Password.Special},
 			Search:         search{searchProperties{MTime: keywords{Keywords: none}, MediaType: keywords{Keywords: none}}},
 			Theme:          theme{logo{none}},

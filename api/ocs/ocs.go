@@ -1,9 +1,10 @@
 // Package ocs serves the part of the Open Collaboration Services that clients
-// begin with: what the server can do and who is signed in. It holds no sharing,
-// no notifications and no keys.
+// begin with: what the server can do, who is signed in, and the key that they
+// sign addresses with. It holds no sharing and no notifications.
 package ocs
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -32,6 +33,9 @@ type Options struct {
 	TusExtensions  string `yaml:"-"`
 	MaxChunkSize   int64  `yaml:"-"`
 	MethodOverride string `yaml:"-"`
+
+	// SigningKey is what the caller signs addresses with; nil: nobody does.
+	SigningKey func(ctx context.Context) (string, error) `yaml:"-"`
 }
 
 // Passwords are numbers of characters.
@@ -88,6 +92,8 @@ func (h *handler) answer(r *http.Request) (any, error) {
 			return nil, cloud.Unauthorized
 		}
 		return user{u.Name, displayName(u), u.Mail}, nil
+	case "cloud/user/signing-key":
+		return h.signingKey(r)
 	}
 	if id, ok := strings.CutPrefix(path, "cloud/users/"); ok {
 		if id, ok := strings.CutSuffix(id, "/groups"); ok {
@@ -116,6 +122,23 @@ type user struct {
 	ID          string `json:"id"`
 	DisplayName string `json:"display-name"`
 	Mail        string `json:"email"`
+}
+
+type signingKey struct {
+	User string `json:"user"`
+	Key  string `json:"signing-key"`
+}
+
+func (h *handler) signingKey(r *http.Request) (any, error) {
+	u := cloud.CallerFrom(r.Context()).User
+	switch {
+	case u == nil:
+		return nil, cloud.Unauthorized
+	case h.opts.SigningKey == nil:
+		return nil, cloud.NotExist
+	}
+	key, err := h.opts.SigningKey(r.Context())
+	return signingKey{u.Name, key}, err
 }
 
 type account struct {

@@ -182,6 +182,29 @@ func TestUnlimited(t *testing.T) {
 	}
 }
 
+func TestSigningKey(t *testing.T) {
+	w := start(t, core.Options{})
+	w.json(404, 404, "/ocs/v2.php/cloud/user/signing-key")
+	signing := opts
+	var refused error
+	signing.SigningKey = func(ctx context.Context) (string, error) { return "key of " + cloud.CallerFrom(ctx).User.Name, refused }
+	w.h = ocs.New(w.core, signing)
+	if got := w.json(200, 200, "/ocs/v2.php/cloud/capabilities").(map[string]any)["capabilities"].(map[string]any)["core"].(map[string]any)["support-url-signing"]; got != true {
+		t.Errorf("capability: %v", got)
+	}
+	w.wantData("/ocs/v2.php/cloud/user/signing-key", map[string]any{"user": "alan", "signing-key": "key of alan"})
+	for _, path := range []string{"/ocs/v1.php/cloud/user/signing-key", "/ocs/v2.php/cloud/user/signing-key"} {
+		if got, want := w.do(200, "GET", path).Body.String(), "<data><user>alan</user><signing-key>key of alan</signing-key></data>"; !strings.Contains(got, want) {
+			t.Errorf("got %s, want %s in it", got, want)
+		}
+	}
+	refused = cloud.Permission
+	w.json(200, 403, "/ocs/v1.php/cloud/user/signing-key")
+	w.json(403, 403, "/ocs/v2.php/cloud/user/signing-key")
+	w.user = nil
+	w.json(401, 401, "/ocs/v2.php/cloud/user/signing-key")
+}
+
 func TestConfig(t *testing.T) {
 	w := start(t, core.Options{})
 	w.user = nil

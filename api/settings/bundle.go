@@ -69,6 +69,19 @@ var (
 	person = resource{"TYPE_USER"}
 )
 
+func permissionOf(p cloud.Privilege) permission {
+	operation := "OPERATION_READWRITE"
+	switch _, verb, _ := strings.Cut(p.Name, "."); verb {
+	case "List":
+		operation = "OPERATION_READ"
+	case "Write":
+		operation = "OPERATION_WRITE"
+	case "Delete", "DeletePersonal", "DeleteProject":
+		operation = "OPERATION_DELETE"
+	}
+	return permission{operation, "CONSTRAINT_" + strings.ToUpper(p.Scope.String())}
+}
+
 // roleBundle is a role with what it may.
 func roleBundle(r cloud.Role) bundle {
 	b := bundle{
@@ -76,18 +89,9 @@ func roleBundle(r cloud.Role) bundle {
 		Settings: []setting{}, Resource: system,
 	}
 	for p := range r.Privileges() {
-		operation := "OPERATION_READWRITE"
-		switch _, verb, _ := strings.Cut(p.Name, "."); verb {
-		case "List":
-			operation = "OPERATION_READ"
-		case "Write":
-			operation = "OPERATION_WRITE"
-		case "Delete", "DeletePersonal", "DeleteProject":
-			operation = "OPERATION_DELETE"
-		}
 		b.Settings = append(b.Settings, setting{
 			ID: p.ID, Name: p.Name, DisplayName: p.Name, Resource: system,
-			Permission: &permission{operation, "CONSTRAINT_" + strings.ToUpper(p.Scope.String())},
+			Permission: new(permissionOf(p)),
 		})
 	}
 	return b

@@ -1,7 +1,7 @@
 // Package settings serves the API under /api/v0/settings by which web clients
 // learn what the caller may do and let people choose what they prefer. It
 // translates between its JSON and cloud.People; which roles, permissions and
-// preferences there are is fixed, and so there is nothing to define here.
+// preferences there are is fixed, and so the calls that define some are refused.
 package settings
 
 import (
@@ -42,6 +42,12 @@ var calls = map[string]call{
 	"values-get":                       (*handler).value,
 	"values-get-by-unique-identifiers": (*handler).valueOf,
 	"values-save":                      (*handler).save,
+	"assignments-list-filtered":        (*handler).assignmentsBy,
+	"permissions-list-by-resource":     (*handler).permissionsOn,
+	"permissions-get-by-id":            (*handler).permission,
+	"bundle-save":                      (*handler).define,
+	"bundles-add-setting":              (*handler).define,
+	"bundles-remove-setting":           (*handler).define,
 }
 
 // A request has what any of the calls takes. Clients write the names in
@@ -58,6 +64,16 @@ type request struct {
 	Setting2  string   `json:"setting_id"`
 	BundleIDs []string `json:"bundleIds"`
 	Value     *value   `json:"value"`
+	Filters   []struct {
+		Type     string `json:"type"`
+		Account  string `json:"accountUuid"`
+		Account2 string `json:"account_uuid"`
+		Role     string `json:"roleId"`
+		Role2    string `json:"role_id"`
+	} `json:"filters"`
+	Resource    *resource `json:"resource"`
+	Permission  string    `json:"permissionId"`
+	Permission2 string    `json:"permission_id"`
 }
 
 // New serves /api/v0/settings/. Every call needs a caller.
@@ -89,6 +105,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, do call) error {
 	}
 	in.Account, in.Role = cmp.Or(in.Account, in.Account2), cmp.Or(in.Role, in.Role2)
 	in.Bundle, in.Setting = cmp.Or(in.Bundle, in.Bundle2), cmp.Or(in.Setting, in.Setting2)
+	in.Permission = cmp.Or(in.Permission, in.Permission2)
 	out, err := do(h, r, &in)
 	if err != nil {
 		return err
@@ -182,18 +199,87 @@ func assignmentOf(u *cloud.User) assignment {
 	return assignment{string(u.ID) + ":" + u.Role, string(u.ID), u.Role}
 }
 
+type assignments struct {
+	Assignments []assignment `json:"assignments"`
+}
+
 func (h *handler) assignments(r *http.Request, in *request) (any, error) {
 	u, err := h.account(r, in.Account)
 	if err != nil {
 		return nil, err
 	}
-	out := struct {
-		Assignments []assignment `json:"assignments"`
-	}{[]assignment{}}
+	out := assignments{[]assignment{}}
 	if u.Role != "" {
 		out.Assignments = append(out.Assignments, assignmentOf(u))
 	}
 	return out, nil
+}
+
+// assignmentsBy lists those of an account, or of all who have a role.
+func (h *handler) assignmentsBy(r *http.Request, in *request) (any, error) {
+	if len(in.Filters) != 1 {
+		return nil, cloud.Refuse(cloud.Invalid, "Assignments are asked for with one filter.")
+	}
+	f := in.Filters[0]
+	account, role := cmp.Or(f.Account, f.Account2), cmp.Or(f.Role, f.Role2)
+	switch {
+	case f.Type == "TYPE_ACCOUNT" && account != "":
+		return h.assignments(r, &request{Account: account})
+	case f.Type != "TYPE_ROLE" || role == "":
+		return nil, cloud.Refuse(cloud.Invalid, "Assignments are those of an account (TYPE_ACCOUNT) or of a role (TYPE_ROLE).")
+	}
+	if !cloud.CallerFrom(r.Context()).User.May(cloud.ManageUsers) {
+		return nil, cloud.Permission
+	}
+	out := assignments{[]assignment{}}
+	for u, err := range h.people.Users(r.Context(), "") {
+		if err != nil {
+			return nil, err
+		}
+		if u.Role == role {
+			out.Assignments = append(out.Assignments, assignmentOf(u))
+		}
+	}
+	return out, nil
+}
+
+// permissionsOn are those of the caller on a kind of resource. All there are
+// are about the system as a whole.
+func (h *handler) permissionsOn(r *http.Request, in *request) (any, error) {
+	if in.Resource == nil || in.Resource.Type == "" {
+		return nil, cloud.Refuse(cloud.Invalid, "The resource is missing.")
+	}
+	out := struct {
+		Permissions []permission `json:"permissions"`
+	}{[]permission{}}
+	if role, ok := cloud.RoleBy(cloud.CallerFrom(r.Context()).User.Role); ok && in.Resource.Type == system.Type {
+		for p := range role.Privileges() {
+			out.Permissions = append(out.Permissions, permissionOf(p))
+		}
+	}
+	return out, nil
+}
+
+// permission is one of the caller's.
+func (h *handler) permission(r *http.Request, in *request) (any, error) {
+	if role, ok := cloud.RoleBy(cloud.CallerFrom(r.Context()).User.Role); ok {
+		for p := range role.Privileges() {
+			if p.ID == in.Permission {
+				return struct {
+					Permission permission `json:"permission"`
+				}{permissionOf(p)}, nil
+			}
+		}
+	}
+	return nil, cloud.NotExist
+}
+
+// define is for what would make roles and settings others than they are.
+func (h *handler) define(r *http.Request, _ *request) (any, error) {
+	if !cloud.CallerFrom(r.Context()).User.May(cloud.ManageSettings) {
+		return nil, cloud.Permission
+	}
+	return nil, cloud.Refuse(cloud.NotSupported, "Which roles and settings there are cannot be changed.")
 }
 
 func (h *handler) assign(r *http.Request, in *request) (any, error) {

@@ -103,6 +103,52 @@ func TestRolesAndPermissions(t *testing.T) {
 	d.same("nobody's assignments", d.ask(201, "assignments-list", `{"account_uuid":"me"}`), object{"assignments": []any{}})
 }
 
+func TestFilteredAssignments(t *testing.T) {
+	d := sit(t)
+	mine := object{"assignments": []any{object{"id": string(ada.ID) + ":" + cloud.RoleUser, "accountUuid": string(ada.ID), "roleId": cloud.RoleUser}}}
+	byRole := fmt.Sprintf(`{"filters":[{"type":"TYPE_ROLE","role_id":%q}]}`, cloud.RoleUser)
+	d.same("of an account", d.ask(201, "assignments-list-filtered", `{"filters":[{"type":"TYPE_ACCOUNT","account_uuid":"me"}]}`), mine)
+	d.ask(403, "assignments-list-filtered", byRole)
+	d.ask(403, "assignments-list-filtered", fmt.Sprintf(`{"filters":[{"type":"TYPE_ACCOUNT","accountUuid":%q}]}`, admin.ID))
+	for _, body := range []string{
+		"", `{"filters":[]}`, `{"filters":[{}]}`, `{"filters":[{"type":"TYPE_ROLE"}]}`, `{"filters":[{"type":"TYPE_ACCOUNT"}]}`, `{"filters":[{"type":"X","roleId":"x"}]}`,
+		`{"filters":[{"type":"TYPE_ACCOUNT","account_uuid":"me"},{"type":"TYPE_ACCOUNT","account_uuid":"me"}]}`,
+	} {
+		d.ask(400, "assignments-list-filtered", body)
+	}
+	d.user = admin
+	d.same("of a role", d.ask(201, "assignments-list-filtered", byRole), mine)
+	d.same("of an unknown role", d.ask(201, "assignments-list-filtered", `{"filters":[{"type":"TYPE_ROLE","roleId":"x"}]}`), object{"assignments": []any{}})
+}
+
+func TestPermissionsByThemselves(t *testing.T) {
+	d := sit(t)
+	if got := d.ask(201, "permissions-list-by-resource", `{"resource":{"type":"TYPE_SYSTEM"}}`)["permissions"].([]any); len(got) != 19 {
+		t.Errorf("on the system: got %d, want 19", len(got))
+	}
+	d.same("on a file", d.ask(201, "permissions-list-by-resource", `{"resource":{"type":"TYPE_FILE","id":"x"}}`), object{"permissions": []any{}})
+	d.ask(400, "permissions-list-by-resource", "{}")
+	const createDrives, manageUsers = "79e13b30-3e22-11eb-bc51-0b9f0bad9a58", "8e587774-d929-4215-910b-a317b1e80f73"
+	for _, name := range []string{"permission_id", "permissionId"} {
+		d.same("permission", d.ask(201, "permissions-get-by-id", fmt.Sprintf(`{%q:%q}`, name, createDrives)),
+			object{"permission": object{"operation": "OPERATION_READWRITE", "constraint": "CONSTRAINT_OWN"}})
+	}
+	d.ask(404, "permissions-get-by-id", fmt.Sprintf(`{"permissionId":%q}`, manageUsers))
+	d.ask(404, "permissions-get-by-id", "")
+	d.user = none
+	d.same("nobody's", d.ask(201, "permissions-list-by-resource", `{"resource":{"type":"TYPE_SYSTEM"}}`), object{"permissions": []any{}})
+}
+
+// Roles and settings are what they are.
+func TestDefine(t *testing.T) {
+	for _, name := range []string{"bundle-save", "bundles-add-setting", "bundles-remove-setting"} {
+		d := sit(t)
+		d.ask(403, name, `{}`)
+		d.user = admin
+		d.ask(501, name, `{"bundle":{"name":"x"},"bundle_id":"x","setting":{},"setting_id":"x"}`)
+	}
+}
+
 func TestAssign(t *testing.T) {
 	d := sit(t)
 	add := fmt.Sprintf(`{"account_uuid":%q,"role_id":%q}`, none.ID, cloud.RoleSpaceAdmin)

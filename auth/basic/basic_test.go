@@ -24,9 +24,9 @@ func TestParse(t *testing.T) {
 		{"", "", "", false},
 		{enc("ada:" + strings.Repeat("x", 4096)), "", "", false},
 	} {
-		name, password, ok := parse(c.in)
+		name, password, ok := Parse(c.in)
 		if ok != c.ok || ok && (name != c.name || password != c.password) {
-			t.Errorf("parse(%.40q) = %q, %q, %v; want %q, %q, %v", c.in, name, password, ok, c.name, c.password, c.ok)
+			t.Errorf("Parse(%.40q) = %q, %q, %v; want %q, %q, %v", c.in, name, password, ok, c.name, c.password, c.ok)
 		}
 	}
 }
@@ -46,9 +46,9 @@ func FuzzParse(f *testing.F) {
 	f.Add("YTpi")
 	f.Add("Og==")
 	f.Fuzz(func(t *testing.T, s string) {
-		name, _, ok := parse(s)
+		name, _, ok := Parse(s)
 		if ok && (name == "" || strings.Contains(name, ":")) {
-			t.Errorf("parse(%q): name %q", s, name)
+			t.Errorf("Parse(%q): name %q", s, name)
 		}
 	})
 }

@@ -52,22 +52,22 @@ func (b *Bearer) Challenge() string { return `Bearer realm="OpenCloud"` }
 
 // Verify never calls try: tokens cannot be guessed, and clients whose token
 // has expired must not use up tries.
-func (b *Bearer) Verify(ctx context.Context, raw string, _ func(account string) error) (*cloud.User, error) {
+func (b *Bearer) Verify(ctx context.Context, raw string, _ func(account string) error) (cloud.Caller, error) {
 	t, err := b.token(raw)
 	if err != nil {
-		return nil, err
+		return cloud.Caller{}, err
 	}
 	if !time.Now().Before(t.Expires) || !b.issuer.Alive(t.Session, t.ID) {
-		return nil, cloud.Refuse(cloud.Unauthorized, "The token has expired. Sign in again.")
+		return cloud.Caller{}, cloud.Refuse(cloud.Unauthorized, "The token has expired. Sign in again.")
 	}
 	u, err := b.dir.User(ctx, "id", string(t.User))
 	switch {
 	case cloud.KindOf(err) == cloud.NotExist || err == nil && u.Disabled:
-		return nil, cloud.Refuse(cloud.Unauthorized, "This account cannot be used any more.")
+		return cloud.Caller{}, cloud.Refuse(cloud.Unauthorized, "This account cannot be used any more.")
 	case err != nil:
-		return nil, err
+		return cloud.Caller{}, err
 	}
-	return u, nil
+	return cloud.Caller{User: u, Session: t.Session}, nil
 }
 
 // token is what a good token says, from memory if it can be.

@@ -54,7 +54,10 @@ func TestVerify(t *testing.T) {
 			if err != nil && cloud.KindOf(err) != cloud.Unauthorized {
 				t.Fatal(err)
 			}
-			return err == nil && got.ID == u.ID
+			if err == nil && got.Session == "" {
+				t.Error("the session is not said")
+			}
+			return err == nil && got.User.ID == u.ID
 		}
 		raw := string(u.ID) + " s1"
 		for range 3 {
@@ -85,7 +88,7 @@ func TestVerify(t *testing.T) {
 		if _, err := dir.SetUser(t.Context(), u, ""); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := b.Verify(t.Context(), raw, never); err != nil || got.Display != "Ada" {
+		if got, err := b.Verify(t.Context(), raw, never); err != nil || got.User.Display != "Ada" {
 			t.Errorf("what the directory says now: %+v, %v", got, err)
 		}
 		time.Sleep(5*time.Minute - time.Second)

@@ -24,6 +24,7 @@ type verbs struct {
 	User    userVerb    `cmd:"" help:"Add, list, change and remove users. The server may be running."`
 	Group   groupVerb   `cmd:"" help:"Add, list, fill and remove groups. The server may be running."`
 	Role    roleVerb    `cmd:"" help:"Show the roles that users can have."`
+	AuthApp authAppVerb `cmd:"" help:"Make, list and remove the app tokens of users. The server may be running."`
 	Storage storageVerb `cmd:"" help:"Look after the storage. The server must be stopped."`
 	Config  configVerb  `cmd:"" help:"Print the settings in effect and where each came from."`
 	Health  healthVerb  `cmd:"" help:"Ask a running server whether it is well."`

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"opencloud/cloud"
+	"opencloud/directory/secret"
 )
 
 // Bounds on what is kept, in bytes.
@@ -235,7 +236,7 @@ func (r *record) check(id string) error {
 		return err
 	}
 	if r.Password != "" {
-		if _, _, _, _, _, err := parse(r.Password); err != nil {
+		if err := secret.Check(r.Password); err != nil {
 			return err
 		}
 	}

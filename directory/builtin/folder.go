@@ -165,22 +165,26 @@ func (d *Directory) own(path string) {
 
 // locked runs do while no other process and nobody else here changes
 // anything.
-func (d *Directory) locked(do func() error) error {
-	lock, err := os.OpenFile(filepath.Join(d.root, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+func (d *Directory) locked(do func() error) error { return locked(d.root, d.own, d.current, do) }
+
+// locked holds the lock of a root, and lets current bring memory up to date
+// before it runs do.
+func locked(root string, own func(path string), current, do func() error) error {
+	lock, err := os.OpenFile(filepath.Join(root, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
 	defer lock.Close() // lets go of the lock
-	d.own(lock.Name())
+	own(lock.Name())
 	for {
 		if err = unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != unix.EINTR {
 			break
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("lock of the users: %w", err)
+		return fmt.Errorf("lock of %s: %w", root, err)
 	}
-	if err := d.current(); err != nil {
+	if err := current(); err != nil {
 		return err
 	}
 	return do()

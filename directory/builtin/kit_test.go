@@ -17,3 +17,13 @@ func TestKit(t *testing.T) {
 		return d
 	})
 }
+
+func TestSchoolsKit(t *testing.T) {
+	directorytest.RunSchools(t, func(t *testing.T) cloud.Schools {
+		s, err := builtin.OpenSchools(t.TempDir(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	})
+}

@@ -17,6 +17,9 @@ import (
 
 // A Directory has passwords in the clear.
 type Directory struct {
+	// ReadOnly is set before use: then it answers all changes NotSupported.
+	ReadOnly bool
+
 	mu        sync.Mutex
 	users     []cloud.User
 	groups    []cloud.Group
@@ -112,6 +115,9 @@ func (d *Directory) those(who func(*cloud.User) bool) iter.Seq2[*cloud.User, err
 }
 
 func (d *Directory) SetUser(_ context.Context, u *cloud.User, password string) (*cloud.User, error) {
+	if d.ReadOnly {
+		return nil, cloud.NotSupported
+	}
 	if err := cloud.CheckName(u.Name); err != nil {
 		return nil, err
 	}
@@ -142,6 +148,9 @@ func (d *Directory) SetUser(_ context.Context, u *cloud.User, password string) (
 }
 
 func (d *Directory) RemoveUser(_ context.Context, id cloud.UserID) error {
+	if d.ReadOnly {
+		return cloud.NotSupported
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	i := d.find(func(u *cloud.User) bool { return u.ID == id })
@@ -173,6 +182,7 @@ func (d *Directory) Group(_ context.Context, by, value string) (*cloud.Group, er
 	defer d.mu.Unlock()
 	for _, g := range d.groups {
 		if by == "id" && string(g.ID) == value || by == "name" && strings.EqualFold(g.Name, value) {
+			g.ReadOnly = d.ReadOnly
 			return &g, nil
 		}
 	}
@@ -185,6 +195,7 @@ func (d *Directory) Groups(_ context.Context, search string) iter.Seq2[*cloud.Gr
 		all := slices.Clone(d.groups)
 		d.mu.Unlock()
 		for _, g := range all {
+			g.ReadOnly = d.ReadOnly
 			if contains(g.Name, search) && !yield(&g, nil) {
 				return
 			}
@@ -193,6 +204,9 @@ func (d *Directory) Groups(_ context.Context, search string) iter.Seq2[*cloud.Gr
 }
 
 func (d *Directory) SetGroup(_ context.Context, g *cloud.Group) (*cloud.Group, error) {
+	if d.ReadOnly {
+		return nil, cloud.NotSupported
+	}
 	if g.Name == "" || strings.ContainsFunc(g.Name, unicode.IsControl) {
 		return nil, cloud.Invalid
 	}
@@ -215,6 +229,9 @@ func (d *Directory) SetGroup(_ context.Context, g *cloud.Group) (*cloud.Group, e
 }
 
 func (d *Directory) RemoveGroup(_ context.Context, id cloud.GroupID) error {
+	if d.ReadOnly {
+		return cloud.NotSupported
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	at := d.findGroup(id)
@@ -240,6 +257,9 @@ func (d *Directory) Members(ctx context.Context, id cloud.GroupID) iter.Seq2[*cl
 }
 
 func (d *Directory) Join(_ context.Context, id cloud.GroupID, who cloud.UserID) error {
+	if d.ReadOnly {
+		return cloud.NotSupported
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	i := d.find(func(u *cloud.User) bool { return u.ID == who })
@@ -251,6 +271,9 @@ func (d *Directory) Join(_ context.Context, id cloud.GroupID, who cloud.UserID) 
 }
 
 func (d *Directory) Leave(_ context.Context, id cloud.GroupID, who cloud.UserID) error {
+	if d.ReadOnly {
+		return cloud.NotSupported
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	i := d.find(func(u *cloud.User) bool { return u.ID == who && slices.Contains(u.Groups, id) })

@@ -11,4 +11,5 @@ import (
 func TestKit(t *testing.T) {
 	directorytest.Run(t, func(*testing.T) cloud.Directory { return mem.New() })
 	directorytest.RunProfiles(t, func(*testing.T) cloud.Profiles { return mem.New() })
+	directorytest.RunSchools(t, func(*testing.T) cloud.Schools { return &mem.Schools{} })
 }

@@ -22,6 +22,7 @@ var may = map[string][]string{
 	"storage":   {"cloud", "storage"},
 	"directory": {"cloud", "directory"},
 	"auth":      {"cloud", "auth"},
+	"search":    {"cloud", "search"},
 	"core":      {"cloud"}, // no driver: rules do not know disks
 	"api/httpx": {"cloud"},
 	"api":       {"cloud", "api/httpx"},                                   // not core, not drivers, not each other
@@ -32,7 +33,7 @@ var may = map[string][]string{
 }
 
 // kits are ordinary packages that tests of other floors may use.
-var kits = []string{"storage/mem", "storage/faulty", "storage/storagetest", "directory/directorytest", "directory/mem", "directory/builtin", "core", "test"}
+var kits = []string{"storage/mem", "storage/faulty", "storage/storagetest", "directory/directorytest", "directory/mem", "directory/builtin", "auth/apptoken", "core", "test"}
 
 func TestImports(t *testing.T) {
 	// Parsed here rather than asked of go list, so that go test sees the
