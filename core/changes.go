@@ -29,9 +29,9 @@ type feeding struct {
 	cloud.Feed
 	spot // the root of the space, and who asks
 	core *Core
-	who  string
+	id   string // of who asks
 	now  time.Time
-	seen bool // nothing is denied to the caller: who sees the root sees all
+	same bool // the caller may do with all of it what they may do with the root
 	mark bookmark
 
 	page []cloud.Diff
@@ -42,6 +42,9 @@ func (c *Core) changes(ctx context.Context, f cloud.Feed) (*cloud.Page, error) {
 	u, err := caller(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if f.Space == cloud.SharesSpace {
+		return nil, cloud.Refuse(cloud.NotSupported, "Ask for the changes of the spaces themselves: this one is made of parts of others.")
 	}
 	sp, err := c.enter(ctx, f.Space)
 	if err != nil {
@@ -59,17 +62,17 @@ func (c *Core) changes(ctx context.Context, f cloud.Feed) (*cloud.Page, error) {
 		f.Limit = goodPage
 	}
 	f.Limit = min(f.Limit, maxPage)
-	g := &feeding{Feed: f, spot: root, core: c, who: string(u.ID), now: c.now()}
+	g := &feeding{Feed: f, spot: root, core: c, id: string(u.ID), now: c.now()}
 	view, whole := sp.view(u, g.now)
-	g.seen = whole
+	g.same = whole
 	switch f.After {
 	case "":
 		g.mark = bookmark{after: c.store.Last(), view: view, phase: listing}
 	case cloud.Latest:
 		g.mark = bookmark{after: c.store.Last(), view: view}
-		return &cloud.Page{Next: g.mark.token(g.who, &g.Feed)}, nil
+		return &cloud.Page{Next: g.mark.token(g.id, &g.Feed)}, nil
 	default:
-		if g.mark, err = parseToken(f.After, g.who, &f); err != nil {
+		if g.mark, err = parseToken(f.After, g.id, &f); err != nil {
 			return nil, err
 		}
 		if g.mark.view != view {
@@ -79,7 +82,7 @@ func (c *Core) changes(ctx context.Context, f cloud.Feed) (*cloud.Page, error) {
 	if err := g.answer(ctx); err != nil {
 		return nil, err
 	}
-	return &cloud.Page{Diffs: g.page, Next: g.mark.token(g.who, &g.Feed), More: g.mark.phase != resting || g.cut}, nil
+	return &cloud.Page{Diffs: g.page, Next: g.mark.token(g.id, &g.Feed), More: g.mark.phase != resting || g.cut}, nil
 }
 
 // answer fills the page and moves the bookmark.
@@ -103,10 +106,10 @@ func (g *feeding) list(ctx context.Context) (full bool, err error) {
 	if len(m.last) == 0 {
 		m.last = []cloud.NodeID{g.Node.ID}
 		if !g.ByPath {
-			g.page = append(g.page, cloud.Diff{Node: g.Node})
+			g.page = append(g.page, cloud.Diff{Node: g.core.dress(&g.spot)})
 		}
 	}
-	if full, err = g.walk(ctx, g.Rights); full || err != nil {
+	if full, err = g.descend(ctx, g.spot); full || err != nil {
 		return full, err
 	}
 	m.phase, m.last, m.loose = resting, nil, g.core.store.Last()
@@ -118,9 +121,9 @@ func (g *feeding) list(ctx context.Context) (full bool, err error) {
 // knows them by id hears last of it, when all that was in it and is not gone
 // has been told of in its new place.
 func (g *feeding) after(p phase) phase {
-	order := [...]phase{resting, changing, rising, following, leaving}
+	order := [...]phase{resting, differing, rising, following, leaving}
 	if g.ByPath {
-		order = [...]phase{resting, leaving, changing, rising, following}
+		order = [...]phase{resting, leaving, differing, rising, following}
 	}
 	i := slices.Index(order[:], p) + 1
 	return order[i%len(order)]
@@ -141,7 +144,7 @@ func (g *feeding) differ(ctx context.Context) (full, again bool, err error) {
 		switch m.phase {
 		case leaving:
 			full, err = w.leave(ctx)
-		case changing:
+		case differing:
 			full, err = g.eachOf(ctx, slices.Sorted(maps.Keys(w.fates)), w.show)
 		case rising:
 			var above []cloud.NodeID
@@ -157,7 +160,7 @@ func (g *feeding) differ(ctx context.Context) (full, again bool, err error) {
 		m.last = nil
 	}
 	m.after, m.until = m.until, 0
-	for r, err := range g.core.store.Since(ctx, g.id, m.after) {
+	for r, err := range g.core.store.Since(ctx, g.space.id, m.after) {
 		if again = err == nil && r.Kind.Moves(); again || err != nil {
 			return false, again, err
 		}
@@ -187,55 +190,63 @@ func (g *feeding) eachOf(ctx context.Context, ids []cloud.NodeID, tell func(cont
 	return false, nil
 }
 
-// node is one as the caller sees it, nil when they do not: it is in the tree,
-// and all above it can be listed.
+// node is one as the caller sees it, nil when they do not.
 func (g *feeding) node(ctx context.Context, id cloud.NodeID) (*cloud.Node, error) {
-	chain, err := g.core.store.Ancestors(ctx, g.id, id)
-	var n *cloud.Node
-	if err == nil {
-		n, err = g.core.store.Node(ctx, g.id, id)
-	}
-	if errors.Is(err, cloud.NotExist) {
-		return nil, nil
-	}
-	if err != nil {
+	at, err := g.find(ctx, id)
+	if err != nil || at.Node == nil {
 		return nil, err
 	}
-	if chain[0] != g.id.Root() || n.Bin != nil {
-		return nil, nil
-	}
-	r := g.Rights
-	if g.granted() {
-		for _, id := range chain[1:] {
-			if !r.Has(cloud.CanStat | cloud.CanList) {
-				return nil, nil
-			}
-			r = g.step(g.user, r, id, g.now)
-		}
-	}
-	if !r.Has(cloud.CanStat) {
-		return nil, nil
-	}
-	return g.core.dress(ctx, g.space, n, r)
+	return g.core.dress(&at), nil
 }
 
-// walk tells of all below the first directory of mark.last, of which the
-// caller has rights: each directory before what is in it and otherwise in the
-// order of ids, from where the last page ended.
-func (g *feeding) walk(ctx context.Context, r cloud.Rights) (full bool, err error) {
+// find is without a Node when the caller does not see it: it must be in the
+// tree, and they must be able to list all above it.
+func (g *feeding) find(ctx context.Context, id cloud.NodeID) (spot, error) {
+	n, err := g.core.store.Node(ctx, g.space.id, id)
+	var chain []cloud.NodeID
+	if err == nil {
+		chain, err = g.core.chain(ctx, g.space, n)
+	}
+	if errors.Is(err, cloud.NotExist) {
+		return spot{}, nil
+	}
+	if err != nil || chain[0] != g.space.id.Root() {
+		return spot{}, err
+	}
+	r := g.reach
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	for _, id := range chain[1:] {
+		if !r.here.Has(cloud.CanStat | cloud.CanList) {
+			return spot{}, nil
+		}
+		r = g.step(g.who, r, id, g.now)
+	}
+	if !r.here.Has(cloud.CanStat) {
+		return spot{}, nil
+	}
+	n.Rights = r.here
+	return spot{g.space, g.who, chain, r, n}, nil
+}
+
+// descend tells of all below the first directory of mark.last, which is at:
+// each directory before what is in it and otherwise in the order of ids, from
+// where the last page ended.
+func (g *feeding) descend(ctx context.Context, at spot) (full bool, err error) {
+	g.chain = at.chain[:len(at.chain)-1]
 	last := g.mark.last
 	way := append(make([]cloud.NodeID, 0, 16), last[0])
-	return g.below(ctx, way, last[0], r, last[1:])
+	return g.below(ctx, way, last[0], at.reach, last[1:])
 }
 
-func (g *feeding) below(ctx context.Context, way []cloud.NodeID, dir cloud.NodeID, r cloud.Rights, at []cloud.NodeID) (full bool, err error) {
+func (g *feeding) below(ctx context.Context, way []cloud.NodeID, dir cloud.NodeID, r reach, at []cloud.NodeID) (full bool, err error) {
 	var behind cloud.NodeID
 	if len(at) > 0 {
 		// What was told last is, or is in, this one.
 		behind = at[0]
-		n, err := g.core.store.Node(ctx, g.id, behind)
-		if err == nil && n.Parent == dir && n.Dir { // else what became of it is in the journal
-			if full, err := g.into(ctx, append(way, behind), n, g.rightsAt(n, r), at[1:]); full || err != nil {
+		n, err := g.core.store.Node(ctx, g.space.id, behind)
+		if err == nil && n.Parent == dir { // else what became of it is in the journal
+			if full, err := g.into(ctx, append(way, behind), n, g.enters(g.who, r, n, g.now), at[1:]); full || err != nil {
 				return full, err
 			}
 		} else if err != nil && !errors.Is(err, cloud.NotExist) {
@@ -249,20 +260,17 @@ func (g *feeding) below(ctx context.Context, way []cloud.NodeID, dir cloud.NodeI
 		}
 		for _, n := range members {
 			behind = n.ID
-			rights := g.rightsAt(n, r)
-			if !rights.Has(cloud.CanStat) {
+			own := g.enters(g.who, r, n, g.now)
+			if !own.here.Has(cloud.CanStat) {
 				continue
 			}
 			if len(g.page) == g.Limit {
 				return true, nil
 			}
-			if n, err = g.core.dress(ctx, g.space, n, rights); err != nil {
-				return false, err
-			}
 			here := append(way, n.ID)
-			g.page = append(g.page, cloud.Diff{Node: n})
+			g.page = append(g.page, cloud.Diff{Node: g.dressed(n, own, here)})
 			g.mark.last = slices.Clone(here)
-			if full, err := g.into(ctx, here, n, rights, nil); full || err != nil {
+			if full, err := g.into(ctx, here, n, own, nil); full || err != nil {
 				return full, err
 			}
 		}
@@ -270,19 +278,20 @@ func (g *feeding) below(ctx context.Context, way []cloud.NodeID, dir cloud.NodeI
 	return false, nil
 }
 
+func (g *feeding) dressed(n *cloud.Node, r reach, way []cloud.NodeID) *cloud.Node {
+	var chain []cloud.NodeID
+	if g.anyLocks() {
+		chain = slices.Concat(g.chain, way)
+	}
+	return g.core.dressed(g.space, g.who, n, r, chain)
+}
+
 // into tells of what is below a member of a directory, if the caller may list it.
-func (g *feeding) into(ctx context.Context, way []cloud.NodeID, n *cloud.Node, r cloud.Rights, at []cloud.NodeID) (full bool, err error) {
-	if !n.Dir || g.Flat || !r.Has(cloud.CanStat|cloud.CanList) {
+func (g *feeding) into(ctx context.Context, way []cloud.NodeID, n *cloud.Node, r reach, at []cloud.NodeID) (full bool, err error) {
+	if !n.Dir || g.Flat || !r.here.Has(cloud.CanStat|cloud.CanList) {
 		return false, nil
 	}
 	return g.below(ctx, way, n.ID, r, at)
-}
-
-func (g *feeding) rightsAt(n *cloud.Node, above cloud.Rights) cloud.Rights {
-	if n.Traits&cloud.HasGrants == 0 {
-		return above
-	}
-	return g.step(g.user, above, n.ID, g.now)
 }
 
 // next are some members of a directory behind an id, in order. The deeper it
@@ -291,7 +300,7 @@ func (g *feeding) rightsAt(n *cloud.Node, above cloud.Rights) cloud.Rights {
 func (g *feeding) next(ctx context.Context, dir, behind cloud.NodeID, depth int) (members []*cloud.Node, more bool, err error) {
 	most := max(64, (g.Limit-len(g.page)+1)/(depth+1))
 	byID := func(a, b *cloud.Node) int { return strings.Compare(string(a.ID), string(b.ID)) }
-	for n, err := range g.core.store.Children(ctx, g.id, dir) {
+	for n, err := range g.core.store.Children(ctx, g.space.id, dir) {
 		if errors.Is(err, cloud.NotExist) {
 			return nil, false, nil // gone since it was told of
 		}

@@ -47,7 +47,7 @@ func (g *feeding) fold(ctx context.Context) (*fold, error) {
 	}
 	w := &fold{feeding: g, fates: map[cloud.NodeID]*fate{}, dirs: map[cloud.NodeID]bool{}}
 	n, end := 0, m.after
-	for r, err := range g.core.store.Since(ctx, g.id, m.after) {
+	for r, err := range g.core.store.Since(ctx, g.space.id, m.after) {
 		if err != nil {
 			return nil, err
 		}
@@ -101,9 +101,10 @@ func (w *fold) add(r *cloud.Record) error {
 		f.fresh, f.in = f.fresh || !known, r.Dir
 		w.back = w.back || r.Dir
 	case cloud.Moved:
-		// It may have been out of sight itself: by what is denied, during a
-		// walk, or in a directory that was in the bin.
-		f.in = f.in || r.Dir && (!w.seen || w.back || r.Seq <= w.mark.loose)
+		// It may have been out of sight itself, or with other rights: by what
+		// is denied or given, during a walk, or in a directory that was in the
+		// bin.
+		f.in = f.in || r.Dir && (!w.same || w.back || r.Seq <= w.mark.loose)
 	}
 	return nil
 }
@@ -131,7 +132,7 @@ func (w *fold) leave(ctx context.Context) (full bool, err error) {
 			if len(w.page) == w.Limit {
 				return true, nil
 			}
-			d := cloud.Diff{Gone: true, Node: &cloud.Node{Space: w.id, ID: id, Dir: f.dir}}
+			d := cloud.Diff{Gone: true, Node: &cloud.Node{Space: w.space.id, ID: id, Dir: f.dir}}
 			if w.ByPath {
 				var ok, other bool
 				if d.Was, ok, other, err = w.place(ctx, id, n, k); err != nil {
@@ -158,7 +159,7 @@ func (w *fold) leave(ctx context.Context) (full bool, err error) {
 // lost tells whether a client that knows nodes by id has to forget one, which
 // is n now.
 func (w *fold) lost(f *fate, n *cloud.Node) bool {
-	root := w.id.Root()
+	root := w.space.id.Root()
 	if !w.Flat {
 		return n == nil
 	}
@@ -170,7 +171,7 @@ func (w *fold) lost(f *fate, n *cloud.Node) bool {
 // else is there.
 func (w *fold) place(ctx context.Context, id cloud.NodeID, n *cloud.Node, k int) (path string, ok, other bool, err error) {
 	b := w.fates[id].left[max(0, k-1)]
-	if w.Flat && b.dir != w.id.Root() {
+	if w.Flat && b.dir != w.space.id.Root() {
 		return "", false, false, nil
 	}
 	if k == 0 {
@@ -183,7 +184,7 @@ func (w *fold) place(ctx context.Context, id cloud.NodeID, n *cloud.Node, k int)
 	if err != nil || !ok || n != nil && n.Path == path {
 		return "", false, false, err
 	}
-	_, err = w.core.store.Lookup(ctx, w.id, "", path)
+	_, err = w.core.store.Lookup(ctx, w.space.id, "", path)
 	if err != nil && (errors.Is(err, cloud.NotExist) || errors.Is(err, cloud.Conflict)) {
 		return path, true, false, nil
 	}
@@ -193,7 +194,7 @@ func (w *fold) place(ctx context.Context, id cloud.NodeID, n *cloud.Node, k int)
 // was is the path that a node had before; not ok when it had none.
 func (w *fold) was(ctx context.Context, id cloud.NodeID) (path string, ok bool, err error) {
 	for range 2 * cloud.MaxDepth {
-		if id == w.id.Root() {
+		if id == w.space.id.Root() {
 			return path, true, nil
 		}
 		f := w.fates[id]
@@ -204,7 +205,7 @@ func (w *fold) was(ctx context.Context, id cloud.NodeID) (path string, ok bool, 
 			path, id = cloud.Join(f.left[0].name, path), f.left[0].dir
 			continue
 		}
-		n, err := w.core.store.Node(ctx, w.id, id)
+		n, err := w.core.store.Node(ctx, w.space.id, id)
 		if errors.Is(err, cloud.NotExist) {
 			return "", false, nil
 		}
@@ -219,7 +220,7 @@ func (w *fold) was(ctx context.Context, id cloud.NodeID) (path string, ok bool, 
 // show tells of a node as it is now.
 func (w *fold) show(ctx context.Context, id cloud.NodeID) error {
 	n, err := w.node(ctx, id)
-	if err != nil || n == nil || w.ByPath && n.Parent == "" || w.Flat && n.Parent != "" && n.Parent != w.id.Root() {
+	if err != nil || n == nil || w.ByPath && n.Parent == "" || w.Flat && n.Parent != "" && n.Parent != w.space.id.Root() {
 		return err
 	}
 	w.page = append(w.page, cloud.Diff{Node: n})
@@ -234,14 +235,14 @@ func (w *fold) above(ctx context.Context) ([]cloud.NodeID, error) {
 		if dir == "" || all[dir] {
 			continue
 		}
-		chain, err := w.core.store.Ancestors(ctx, w.id, dir)
+		chain, err := w.core.store.Ancestors(ctx, w.space.id, dir)
 		if err != nil && !errors.Is(err, cloud.NotExist) {
 			return nil, err
 		}
 		for _, id := range chain {
 			all[id] = true
 		}
-		all[w.id.Root()] = true // above what is no more, too
+		all[w.space.id.Root()] = true // above what is no more, too
 	}
 	maps.DeleteFunc(all, func(id cloud.NodeID, _ bool) bool { return w.fates[id] != nil })
 	return slices.Sorted(maps.Keys(all)), nil
@@ -262,18 +263,18 @@ func (w *fold) follow(ctx context.Context) (full bool, err error) {
 		if w.Flat || len(m.last) > 0 && top < m.last[0] {
 			continue
 		}
-		n, err := w.node(ctx, top)
+		at, err := w.find(ctx, top)
 		if err != nil {
 			return false, err
 		}
-		if n == nil || !n.Dir || !n.Rights.Has(cloud.CanList) {
+		if at.Node == nil || !at.Dir || !at.Rights.Has(cloud.CanList) {
 			continue
 		}
 		walked = true
 		if len(m.last) == 0 || m.last[0] != top {
 			m.last = []cloud.NodeID{top}
 		}
-		if full, err = w.walk(ctx, n.Rights); full || err != nil {
+		if full, err = w.descend(ctx, at); full || err != nil {
 			return full, err
 		}
 	}

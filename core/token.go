@@ -27,7 +27,7 @@ type phase uint8
 const (
 	resting   phase = iota // nothing is being told
 	listing                // all there is
-	changing               // what is different
+	differing              // what is different
 	rising                 // the directories above that
 	following              // what came along with a directory
 	leaving                // what is gone
