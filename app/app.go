@@ -39,6 +39,7 @@ type System struct {
 	Education cloud.Education // nil: there are no schools
 
 	Credentials []cloud.Credentials // of all modules that keep some
+	SignIns     cloud.SignIns       // nil: somebody else signs people in
 	AppTokens   cloud.AppTokens
 	Signer      *signed.Signer
 

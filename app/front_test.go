@@ -148,27 +148,33 @@ func TestHeaders(t *testing.T) {
 }
 
 func TestOtherSites(t *testing.T) {
-	f := frontOf(t, system(t, "OC_URL=https://cloud.example.org"), []Route{{"/", nil, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), true, httpx.WriteText}})
+	f := frontOf(t, system(t, "OC_URL=https://cloud.example.org"), []Route{
+		{"/", nil, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), true, httpx.WriteText},
+		{"/konnect/", nil, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), true, httpx.WriteText},
+	})
 	for _, c := range []struct {
-		method, header, value string
-		want                  int
+		method, path, header, value string
+		want                        int
 	}{
-		{"PUT", "", "", 200}, // no browser
-		{"PUT", "Sec-Fetch-Site", "same-origin", 200},
-		{"PUT", "Sec-Fetch-Site", "cross-site", 403},
-		{"PROPFIND", "Sec-Fetch-Site", "same-site", 403},
-		{"POST", "Origin", "https://evil.example", 403},
-		{"POST", "Origin", "https://cloud.example.org", 200},
-		{"GET", "Sec-Fetch-Site", "cross-site", 200},
+		{"PUT", "/", "", "", 200}, // no browser
+		{"PUT", "/", "Sec-Fetch-Site", "same-origin", 200},
+		{"PUT", "/", "Sec-Fetch-Site", "cross-site", 403},
+		{"PROPFIND", "/", "Sec-Fetch-Site", "same-site", 403},
+		{"POST", "/", "Origin", "https://evil.example", 403},
+		{"POST", "/", "Origin", "https://cloud.example.org", 200},
+		{"GET", "/", "Sec-Fetch-Site", "cross-site", 200},
+		{"POST", "/konnect/v1/token", "Sec-Fetch-Site", "cross-site", 200},
+		{"POST", "/signin/../konnect/v1/token", "Sec-Fetch-Site", "cross-site", 403},
+		{"POST", "//konnect/v1/token", "Sec-Fetch-Site", "cross-site", 403},
 	} {
-		r := raw(c.method, "/")
+		r := raw(c.method, c.path)
 		if c.header != "" {
 			r.Header.Set(c.header, c.value)
 		}
 		w := httptest.NewRecorder()
 		f.ServeHTTP(w, r)
 		if w.Code != c.want {
-			t.Errorf("%s with %s %s: %d, want %d", c.method, c.header, c.value, w.Code, c.want)
+			t.Errorf("%s %s with %s %s: %d, want %d", c.method, c.path, c.header, c.value, w.Code, c.want)
 		}
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"opencloud/cloud"
 	"opencloud/core"
 	"opencloud/directory/builtin"
+	"opencloud/directory/ldap"
 	"opencloud/directory/profile"
 	"opencloud/directory/secret"
 	"opencloud/storage/posix"
@@ -50,6 +51,12 @@ func modules() []Module {
 }
 
 func startUsers(ctx context.Context, s *System) error {
+	if s.Config.IDM.Backend == "ldap" {
+		return startLDAP(s)
+	}
+	if len(s.Config.LDAP.URI) > 0 {
+		s.Log.Warn("the built-in users are used although OC_LDAP_URI is set; GRAPH_IDENTITY_BACKEND=ldap uses those of the LDAP server")
+	}
 	opts := s.Config.IDM.Options
 	opts.Log = s.Log
 	d, err := builtin.Open(s.Config.IDM.Path, opts)
@@ -60,6 +67,21 @@ func startUsers(ctx context.Context, s *System) error {
 	if s.adminPassword, err = FirstUsers(ctx, d, s.Config.IDM); err != nil {
 		return err
 	}
+	s.closers = append(s.closers, d.Close)
+	return nil
+}
+
+func startLDAP(s *System) error {
+	opts := s.Config.LDAP
+	opts.Log = s.Log
+	if opts.Admin == "" {
+		s.Log.Info("OC_ADMIN_USER_ID is not set: nobody is administrator but who was made one")
+	}
+	d, err := ldap.Open(filepath.Join(s.Config.IDM.Path, "ldap"), opts)
+	if err != nil {
+		return err
+	}
+	s.Directory = d
 	s.closers = append(s.closers, d.Close)
 	return nil
 }
@@ -122,6 +144,8 @@ func startIDP(_ context.Context, s *System) error {
 	s.closers = append(s.closers, p.Close)
 	s.Auth.Add(bearer.New(s.Directory, p))
 	s.Auth.NeedsMore(p.NeedsMore)
+	s.Credentials = append(s.Credentials, p)
+	s.SignIns = p
 	s.alive = func(session string) bool { return p.Alive(session, "") }
 	s.IDP = p.Handler(s.Auth.Guess)
 	return nil
@@ -164,7 +188,7 @@ func startPeople(_ context.Context, s *System) error {
 	}
 	s.closers = append(s.closers, profiles.Close)
 	opts := s.Config.People
-	opts.Credentials = s.Credentials
+	opts.Credentials, opts.SignIns = s.Credentials, s.SignIns
 	opts.Guess = func(account string, check func() error) error {
 		_, err := s.Auth.Guess("", account, func() (*cloud.User, error) { return nil, check() })
 		return err

@@ -49,6 +49,10 @@ func routes(s *System) []Route {
 	return slices.DeleteFunc(all, func(r Route) bool { return r.Handler == nil })
 }
 
+// crossing are the routes that pages of other sites may call with any method:
+// nothing there looks at what a browser adds by itself.
+var crossing = []string{"/konnect/"}
+
 // byLength puts the routes into the order in which they are tried.
 func byLength(all []Route) []Route {
 	all = slices.Clone(all)

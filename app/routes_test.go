@@ -52,7 +52,7 @@ func system(t testing.TB, env ...string) *System {
 	return s
 }
 
-func frontOf(t *testing.T, s *System, table []Route) *front {
+func frontOf(t testing.TB, s *System, table []Route) *front {
 	t.Helper()
 	f, err := newFront(s, table, newMetrics())
 	if err != nil {

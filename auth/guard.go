@@ -16,7 +16,7 @@ type guard struct {
 	accounts, networks *limit
 
 	mu         sync.Mutex
-	young, old map[uint64]time.Time // who signed in from where, as a hash, until when; see memory in directory/builtin
+	young, old map[uint64]time.Time // who signed in from where, as a hash, until when; as in directory/recall
 }
 
 // Tries of one network, which may hold a whole office.

@@ -27,6 +27,7 @@ import (
 	"opencloud/cloud"
 	"opencloud/core"
 	"opencloud/directory/builtin"
+	"opencloud/directory/ldap"
 	"opencloud/storage/posix"
 )
 
@@ -53,6 +54,7 @@ type Config struct {
 	Machine   machine.Options
 	IDP       IDP                   `yaml:"idp"`
 	IDM       IDM                   `yaml:"idm"`
+	LDAP      ldap.Options          `yaml:"ldap"`
 	Storage   posix.Options         `yaml:"storage_users" defaults:"root=$OC_BASE_DATA_PATH/storage/users"`
 	Core      core.Options          `yaml:"spaces"`
 	DAV       dav.Options           `yaml:"ocdav"`
@@ -115,9 +117,10 @@ type Signed struct {
 	signed.Options
 }
 
-// IDM is the built-in directory of users.
+// IDM is where the users are.
 type IDM struct {
-	Path     string `yaml:"path" env:"IDM_PATH" default:"$OC_BASE_DATA_PATH/storage/system" doc:"Folder of the users."`
+	Backend  string `yaml:"backend" env:"GRAPH_IDENTITY_BACKEND" default:"builtin" doc:"Directory of the users: builtin, or ldap for one that an LDAP server keeps."`
+	Path     string `yaml:"path" env:"IDM_PATH" default:"$OC_BASE_DATA_PATH/storage/system" doc:"Folder of the users, or of what an LDAP server does not keep of them."`
 	Password string `yaml:"admin_password" env:"IDM_ADMIN_PASSWORD" default:"" secret:"true" doc:"Password that the user admin gets at the first start; empty is a random one, which is printed once."`
 	Demo     bool   `yaml:"create_demo_users" env:"IDM_CREATE_DEMO_USERS" default:"false" doc:"Make the users alan, dennis, lynn, margaret and mary with the password demo at the first start. Never where others can reach the server."`
 
@@ -257,6 +260,9 @@ func (c *Config) check() error {
 	}
 	if (c.Proxy.Cert == "") != (c.Proxy.Key == "") {
 		return cloud.Refuse(cloud.Invalid, "A certificate needs both files: set PROXY_TRANSPORT_TLS_CERT and PROXY_TRANSPORT_TLS_KEY, or neither.")
+	}
+	if c.IDM.Backend != "builtin" && c.IDM.Backend != "ldap" {
+		return cloud.Refuse(cloud.Invalid, "The directory of users %q (GRAPH_IDENTITY_BACKEND) is not one of builtin and ldap.", c.IDM.Backend)
 	}
 	switch c.Log.Level {
 	case "debug", "info", "warn", "error":

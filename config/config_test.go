@@ -135,6 +135,7 @@ func TestMistakes(t *testing.T) {
 		{"", []string{"OC_URL=https://u:p@example.org"}, "(OC_URL) is not valid"},
 		{"", []string{"OC_BASE_DATA_PATH=data"}, "must be an absolute path."},
 		{"", []string{"PROXY_TRANSPORT_TLS_CERT=/c"}, "A certificate needs both files"},
+		{"", []string{"GRAPH_IDENTITY_BACKEND=cs3"}, `"cs3" (GRAPH_IDENTITY_BACKEND) is not one of builtin and ldap.`},
 		{"", []string{"OC_LOG_LEVEL=loud"}, `The log level "loud" (OC_LOG_LEVEL) is not one of`},
 	} {
 		_, err := load(t, c.yaml, c.env...)

@@ -28,6 +28,8 @@ type PeopleOptions struct {
 	Guess func(account string, check func() error) error `yaml:"-"`
 	// Credentials are told of new passwords and of users who go.
 	Credentials []cloud.Credentials `yaml:"-"`
+	// SignIns knows who is signed in where; nil: nobody does.
+	SignIns cloud.SignIns `yaml:"-"`
 	// Log is told what went wrong beside the requests; nil: slog.Default.
 	Log *slog.Logger `yaml:"-"`
 	// Schools forget users and groups that go; nil: there are none.
@@ -73,6 +75,9 @@ func NewPeople(c *Core, dir cloud.Directory, profiles cloud.Profiles, opts Peopl
 	}
 	if opts.Guess == nil {
 		opts.Guess = func(_ string, check func() error) error { return check() }
+	}
+	if opts.SignIns == nil {
+		opts.SignIns = noSignIns{}
 	}
 	if opts.Log == nil {
 		opts.Log = slog.Default()

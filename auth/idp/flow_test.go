@@ -500,3 +500,37 @@ func TestLanguages(t *testing.T) {
 		}
 	}
 }
+
+// Pages on the sites of clients may fetch tokens; nobody else's, and nothing
+// that looks at cookies.
+func TestOtherSites(t *testing.T) {
+	opts := options(site)
+	opts.Clients = append(opts.Clients, "spa https://spa.example:8443/in http://localhost:3000/in")
+	h := houseAt(t, opts)
+	for _, c := range []struct{ method, path, origin, want string }{
+		{"POST", tokenPath, "https://spa.example:8443", "https://spa.example:8443"},
+		{"POST", revokePath, "http://localhost:3000", "http://localhost:3000"},
+		{"OPTIONS", userinfoPath, "https://wiki.example.org", "https://wiki.example.org"},
+		{"GET", userinfoPath, "https://wiki.example.org", "https://wiki.example.org"},
+		{"GET", userinfoPath, "https://spa.example", ""},
+		{"OPTIONS", userinfoPath, "https://evil.example", ""},
+		{"POST", tokenPath, "null", ""},
+		{"POST", tokenPath, "", ""},
+		{"POST", tokenPath, "http://127.0.0.1", ""},
+		{"POST", tokenPath, "oc://ios.opencloud.eu", ""},
+		{"POST", logonPath, "https://spa.example:8443", ""},
+		{"GET", authorizePath, "https://spa.example:8443", ""},
+		{"GET", securityPath, "https://spa.example:8443", ""},
+		{"GET", discoveryPath, "https://evil.example", "*"},
+	} {
+		r := httptest.NewRequest(c.method, c.path, nil)
+		r.Header.Set("Origin", c.origin)
+		w := h.bare(r)
+		if got := w.Header().Get("Access-Control-Allow-Origin"); got != c.want || w.Header().Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s %s from %q: allowed %q, want %q", c.method, c.path, c.origin, got, c.want)
+		}
+		if got := w.Header().Get("Access-Control-Allow-Headers"); (c.method == "OPTIONS") != (w.Code == 204 && got != "") {
+			t.Errorf("%s %s from %q: %d, headers %q", c.method, c.path, c.origin, w.Code, got)
+		}
+	}
+}

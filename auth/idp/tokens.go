@@ -42,6 +42,7 @@ type claims struct {
 	Nonce      string   `json:"nonce,omitempty"`
 	AccessHash string   `json:"at_hash,omitempty"`
 	Methods    []string `json:"amr,omitempty"`
+	Class      string   `json:"acr,omitempty"`
 	person
 
 	// Of logout tokens.
@@ -141,7 +142,10 @@ func (p *Provider) Token(raw string) (bearer.Token, error) {
 
 // Alive tells whether the session of an access token goes on and the token
 // itself was not revoked.
-func (p *Provider) Alive(session, token string) bool { return p.live.Alive(session, token) }
+func (p *Provider) Alive(session, token string) bool {
+	p.heed()
+	return p.live.Alive(session, token)
+}
 
 // random is n random bytes as text.
 func random(n int) string {

@@ -54,6 +54,11 @@ func (v *initVerb) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
+	if cfg.IDM.Backend != "builtin" {
+		fmt.Fprintln(c.out, "The users are those of another directory; OC_ADMIN_USER_ID says who is administrator.")
+		fmt.Fprintln(c.out, "Start the server with: opencloud server")
+		return nil
+	}
 	if v.AdminPassword != "" {
 		cfg.IDM.Password = v.AdminPassword
 	}

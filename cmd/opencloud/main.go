@@ -95,6 +95,9 @@ func sentence(err error) string {
 
 // openUsers opens the built-in directory for a verb.
 func openUsers(c *console, cfg *config.Config) (*builtin.Directory, error) {
+	if cfg.IDM.Backend != "builtin" {
+		return nil, cloud.Refuse(cloud.NotSupported, "The users are not the built-in ones (GRAPH_IDENTITY_BACKEND=%s): manage them in their directory, or as administrator in the web.", cfg.IDM.Backend)
+	}
 	log, err := app.NewLog(config.Log{Level: "warn", Pretty: true}, c.err)
 	if err != nil {
 		return nil, err

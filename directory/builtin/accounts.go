@@ -5,20 +5,14 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"opencloud/cloud"
+	"opencloud/directory/names"
 	"opencloud/directory/secret"
 )
 
-// Bounds on what is kept, in bytes.
-const (
-	maxText        = 255
-	maxPassword    = 1024
-	maxDescription = 4000
-	maxGroups      = 1000 // of one user; a number
-)
+// maxGroups is how many one user can be in.
+const maxGroups = 1000
 
 // record is a user as in the file.
 type record struct {
@@ -98,7 +92,7 @@ func (w *words) account(u *cloud.User, file fileID) *account {
 	for i, g := range u.Groups {
 		a.groups[i] = w.one(string(g))
 	}
-	search := fold(strings.Join([]string{u.Name, u.Display, u.GivenName, u.Surname, u.Mail}, "\n"))
+	search := names.Fold(strings.Join([]string{u.Name, u.Display, u.GivenName, u.Surname, u.Mail}, "\n"))
 	all := [texts]string{search, string(u.ID), u.Name, u.Display, u.GivenName, u.Surname, u.Mail, string(u.Kind), u.Language}
 	a.texts = strings.Join(all[:], "")
 	end := 0
@@ -242,53 +236,5 @@ func (r *record) check(id string) error {
 	}
 	slices.Sort(r.Groups)
 	r.Groups = slices.Compact(r.Groups)
-	return check(&r.User, "")
-}
-
-// check says what is wrong with what a caller gave.
-func check(u *cloud.User, password string) error {
-	if err := cloud.CheckName(u.Name); err != nil {
-		return cloud.Refuse(cloud.Invalid, "This cannot be a user name. %s", cloud.Say(err))
-	}
-	if strings.Contains(u.Name, ":") || u.Name != strings.TrimSpace(u.Name) {
-		return cloud.Refuse(cloud.Invalid, "A user name must not contain a colon, or begin or end with a blank.")
-	}
-	for _, text := range []string{u.Display, u.GivenName, u.Surname, u.Mail, u.Role} {
-		if !fits(text) {
-			return cloud.Refuse(cloud.Invalid, "Names, mail address and role take at most %d bytes without control characters.", maxText)
-		}
-	}
-	if u.Kind != cloud.Member && u.Kind != cloud.Guest {
-		return cloud.Refuse(cloud.Invalid, "There is no kind of user %q.", u.Kind)
-	}
-	if err := cloud.CheckLanguage(u.Language); err != nil {
-		return err
-	}
-	if len(password) > maxPassword {
-		return cloud.Refuse(cloud.Invalid, "The password is too long: at most %d bytes.", maxPassword)
-	}
-	return nil
-}
-
-// fits is for what is one line to read.
-func fits(text string) bool {
-	return len(text) <= maxText && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
-}
-
-// fold maps all that strings.EqualFold takes for equal to the same string.
-func fold(s string) string {
-	ascii := true
-	for i := range len(s) {
-		ascii = ascii && s[i] < 0x80
-	}
-	if ascii { // the least of those that are equal to a letter is its upper case
-		return strings.ToUpper(s)
-	}
-	return strings.Map(func(r rune) rune {
-		least := r
-		for o := unicode.SimpleFold(r); o != r; o = unicode.SimpleFold(o) {
-			least = min(least, o)
-		}
-		return least
-	}, s)
+	return names.CheckUser(&r.User, "")
 }

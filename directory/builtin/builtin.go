@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"opencloud/cloud"
+	"opencloud/directory/names"
+	"opencloud/directory/recall"
 	"opencloud/directory/secret"
 )
 
@@ -56,7 +58,7 @@ type Directory struct {
 
 	secrets *secret.Hasher
 	nobody  string // a hash that unknown names are checked against
-	seen    *memory
+	seen    *recall.Memory[*account]
 }
 
 // Open reads the folder, which is made if it is missing. Any number of
@@ -70,7 +72,7 @@ func Open(path string, opts Options) (*Directory, error) {
 	d := &Directory{
 		root: path, opts: opts, log: opts.Log, words: words{all: map[string]*string{}},
 		secrets: secrets,
-		seen:    newMemory(opts.Remember),
+		seen:    recall.New[*account](opts.Remember),
 	}
 	if d.log == nil {
 		d.log = slog.Default()
@@ -113,9 +115,9 @@ func (d *Directory) User(ctx context.Context, by, value string) (*cloud.User, er
 	case "id":
 		a = d.byID[cloud.UserID(value)]
 	case "name":
-		a = d.byName[fold(value)]
+		a = d.byName[names.Fold(value)]
 	case "mail":
-		a = d.byMail[fold(value)]
+		a = d.byMail[names.Fold(value)]
 	default:
 		return nil, cloud.Refuse(cloud.Invalid, "Users are found by id, name or mail, not by %q.", by)
 	}
@@ -132,7 +134,7 @@ func (d *Directory) Users(ctx context.Context, search string) iter.Seq2[*cloud.U
 			yield(nil, cloud.E("builtin.Users", cloud.Ref{}, err))
 			return
 		}
-		for a := range d.search().find(fold(search)) {
+		for a := range d.search().find(names.Fold(search)) {
 			if ctx.Err() != nil {
 				yield(nil, cloud.E("builtin.Users", cloud.Ref{}, ctx.Err()))
 				return
@@ -156,7 +158,7 @@ func (d *Directory) Empty() bool {
 func (d *Directory) SetUser(ctx context.Context, u *cloud.User, password string) (*cloud.User, error) {
 	r := record{User: *u}
 	r.Groups = nil
-	if err := check(u, password); err != nil {
+	if err := names.CheckUser(u, password); err != nil {
 		return nil, cloud.E("builtin.SetUser", cloud.Ref{}, err)
 	}
 	if password != "" {
@@ -169,7 +171,7 @@ func (d *Directory) SetUser(ctx context.Context, u *cloud.User, password string)
 	var a *account
 	err := d.locked(func() (err error) {
 		d.mu.RLock()
-		old, sameName, sameMail := d.byID[r.ID], d.byName[fold(r.Name)], d.byMail[fold(r.Mail)]
+		old, sameName, sameMail := d.byID[r.ID], d.byName[names.Fold(r.Name)], d.byMail[names.Fold(r.Mail)]
 		d.mu.RUnlock()
 		switch {
 		case r.ID == "":

@@ -19,6 +19,7 @@ import (
 	"pgregory.net/rapid"
 
 	"opencloud/cloud"
+	"opencloud/directory/names"
 )
 
 // cheap keeps the tests fast; the cost itself is the business of argon2.
@@ -94,17 +95,6 @@ func TestNames(t *testing.T) {
 	if _, err := d.SetUser(t.Context(), &cloud.User{Name: "long"}, strings.Repeat("p", 1025)); !errors.Is(err, cloud.Invalid) {
 		t.Errorf("password of 1025 bytes: %v, want Invalid", err)
 	}
-}
-
-func TestFoldIsEqualFold(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		letters := rapid.SampledFrom([]rune("aAkKKsSſßẞiIıİµμΜσςΣåÅÅ1é"))
-		a := rapid.StringOfN(letters, 0, 4, -1).Draw(t, "a")
-		b := rapid.StringOfN(letters, 0, 4, -1).Draw(t, "b")
-		if got, want := fold(a) == fold(b), strings.EqualFold(a, b); got != want {
-			t.Fatalf("fold(%q)=%q, fold(%q)=%q, EqualFold %v", a, fold(a), b, fold(b), want)
-		}
-	})
 }
 
 func TestNoPasswordNoSignIn(t *testing.T) {
@@ -357,23 +347,6 @@ func TestPasswordIsForgotten(t *testing.T) {
 	})
 }
 
-func TestMemoryIsBounded(t *testing.T) {
-	m := newMemory(time.Minute)
-	a := &account{}
-	for i := range 5 * generation {
-		m.add("a", fmt.Sprint(i), a)
-	}
-	if got := len(m.young) + len(m.old); got > 2*generation {
-		t.Errorf("%d entries, want at most %d", got, 2*generation)
-	}
-	if m.find("a", fmt.Sprint(5*generation-1)) == nil {
-		t.Error("the latest is forgotten")
-	}
-	if m := newMemory(0); m.find("a", "b") != nil {
-		t.Error("a memory that lasts 0 knows something")
-	}
-}
-
 func FuzzFile(f *testing.F) {
 	f.Add([]byte(`{"ID":"11111111-1111-4111-8111-111111111111","Name":"a"}`))
 	f.Add([]byte(`{"Password":"x"}`))
@@ -389,7 +362,7 @@ func FuzzFile(f *testing.F) {
 			t.Fatal(err)
 		}
 		for u := range d.Users(t.Context(), "") {
-			if check(u, "") != nil {
+			if names.CheckUser(u, "") != nil {
 				t.Errorf("a user that could not have been made: %+v", u)
 			}
 		}

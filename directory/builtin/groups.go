@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"opencloud/cloud"
+	"opencloud/directory/names"
 )
 
 // group is a group as in the file.
@@ -36,11 +37,11 @@ func (d *Directory) loadGroups() error {
 		if err != nil || same {
 			return old[cloud.GroupID(id)], err
 		}
-		g.file, g.fold = now, fold(g.Name)
+		g.file, g.fold = now, names.Fold(g.Name)
 		if err := checkID(id, string(g.ID)); err != nil {
 			return nil, err
 		}
-		return g, g.check()
+		return g, names.CheckGroup(&g.Group)
 	}, func(g *group) {
 		if has := byName[g.fold]; has != nil {
 			d.log.Error("two groups have the same name; the second one is left out", "name", g.Name, "first", has.ID, "second", g.ID)
@@ -52,17 +53,6 @@ func (d *Directory) loadGroups() error {
 		return err
 	}
 	d.groupByID, d.groupByName = byID, byName
-	return nil
-}
-
-// check says what is wrong with what a caller gave.
-func (g *group) check() error {
-	if g.Name == "" || !fits(g.Name) || g.Name != strings.TrimSpace(g.Name) {
-		return cloud.Refuse(cloud.Invalid, "A group needs a name of at most %d bytes, without control characters and without a blank at either end.", maxText)
-	}
-	if len(g.Description) > maxDescription {
-		return cloud.Refuse(cloud.Invalid, "The description of a group takes at most %d bytes.", maxDescription)
-	}
 	return nil
 }
 
@@ -78,7 +68,7 @@ func (d *Directory) Group(ctx context.Context, by, value string) (*cloud.Group, 
 	case "id":
 		g = d.groupByID[cloud.GroupID(value)]
 	case "name":
-		g = d.groupByName[fold(value)]
+		g = d.groupByName[names.Fold(value)]
 	default:
 		return nil, cloud.Refuse(cloud.Invalid, "Groups are found by id or name, not by %q.", by)
 	}
@@ -95,7 +85,7 @@ func (d *Directory) Groups(ctx context.Context, search string) iter.Seq2[*cloud.
 			yield(nil, cloud.E("builtin.Groups", cloud.Ref{}, err))
 			return
 		}
-		search = fold(search)
+		search = names.Fold(search)
 		var found []*group
 		d.mu.RLock()
 		for _, g := range d.groupByID {
@@ -119,8 +109,8 @@ func (d *Directory) Groups(ctx context.Context, search string) iter.Seq2[*cloud.
 
 // SetGroup creates or changes a group.
 func (d *Directory) SetGroup(ctx context.Context, set *cloud.Group) (*cloud.Group, error) {
-	g := &group{Group: *set, fold: fold(set.Name)}
-	err := g.check()
+	g := &group{Group: *set, fold: names.Fold(set.Name)}
+	err := names.CheckGroup(&g.Group)
 	if err == nil {
 		err = d.locked(func() error {
 			d.mu.RLock()

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"opencloud/cloud"
+	"opencloud/directory/names"
 )
 
 func setGroup(t testing.TB, d *Directory, name string) *cloud.Group {
@@ -24,8 +25,8 @@ func setGroup(t testing.TB, d *Directory, name string) *cloud.Group {
 
 func second[T any](_ T, err error) error { return err }
 
-// names are those of the members of a group.
-func names(t testing.TB, d *Directory, id cloud.GroupID) string {
+// members are those of the members of a group.
+func members(t testing.TB, d *Directory, id cloud.GroupID) string {
 	t.Helper()
 	var all []string
 	for u, err := range d.Members(t.Context(), id) {
@@ -85,10 +86,10 @@ func TestReopenedGroupsAreTheSame(t *testing.T) {
 		}
 	}
 	for _, d := range []*Directory{d, open(t, dir)} {
-		if got, want := names(t, d, a.ID), "u0 u1 u2 u4"; got != want {
+		if got, want := members(t, d, a.ID), "u0 u1 u2 u4"; got != want {
 			t.Errorf("members of a: got %q, want %q", got, want)
 		}
-		if got, want := names(t, d, b.ID), "u2 u3 u4"; got != want {
+		if got, want := members(t, d, b.ID), "u2 u3 u4"; got != want {
 			t.Errorf("members of b: got %q, want %q", got, want)
 		}
 	}
@@ -132,7 +133,7 @@ func TestDamagedGroup(t *testing.T) {
 	if err := os.WriteFile(file, whole, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := names(t, open(t, dir), g.ID); got != "u" {
+	if got := members(t, open(t, dir), g.ID); got != "u" {
 		t.Errorf("members of the mended group: got %q, want u", got)
 	}
 }
@@ -157,7 +158,7 @@ func TestManyGroups(t *testing.T) {
 	if err := d.Join(t.Context(), g.ID, u.ID); err != nil {
 		t.Error(err)
 	}
-	if got := names(t, open(t, dir), g.ID); got != "u" {
+	if got := members(t, open(t, dir), g.ID); got != "u" {
 		t.Errorf("members: got %q, want u", got)
 	}
 	// In as many that are: no more.
@@ -196,7 +197,7 @@ func FuzzGroupFile(f *testing.F) {
 			t.Fatal(err)
 		}
 		for g := range d.Groups(t.Context(), "") {
-			if (&group{Group: *g}).check() != nil || g.ID != id {
+			if names.CheckGroup(g) != nil || g.ID != id {
 				t.Errorf("a group that could not have been made: %+v", g)
 			}
 		}

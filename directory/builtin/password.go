@@ -2,14 +2,10 @@ package builtin
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
 	"errors"
-	"sync"
-	"time"
 
 	"opencloud/cloud"
+	"opencloud/directory/names"
 )
 
 // Verify finds out whether the password is that of the user. At most
@@ -17,7 +13,7 @@ import (
 // with ctx.
 func (d *Directory) Verify(ctx context.Context, name, password string) (*cloud.User, error) {
 	wrong := cloud.Refuse(cloud.Unauthorized, "The user name or the password is wrong.")
-	if len(name) > maxText || len(password) > maxPassword {
+	if len(name) > names.MaxText || len(password) > names.MaxPassword {
 		return nil, cloud.E("builtin.Verify", cloud.Ref{}, wrong)
 	}
 	if u := d.Recall(name, password); u != nil {
@@ -27,7 +23,7 @@ func (d *Directory) Verify(ctx context.Context, name, password string) (*cloud.U
 		return nil, cloud.E("builtin.Verify", cloud.Ref{}, err)
 	}
 	d.mu.RLock()
-	a := d.byName[fold(name)]
+	a := d.byName[names.Fold(name)]
 	d.mu.RUnlock()
 	hash, known := d.nobody, false
 	if a != nil {
@@ -47,15 +43,15 @@ func (d *Directory) Verify(ctx context.Context, name, password string) (*cloud.U
 	if !right || !known {
 		return nil, cloud.E("builtin.Verify", cloud.Ref{}, wrong)
 	}
-	d.seen.add(name, password, a)
+	d.seen.Add(names.Fold(name), password, a)
 	return d.copied(a), nil
 }
 
 // Recall is Verify for a password that was right a moment ago: it answers at
 // once, with nil when it cannot tell.
 func (d *Directory) Recall(name, password string) *cloud.User {
-	a := d.seen.find(name, password)
-	if a == nil || d.current() != nil {
+	a, ok := d.seen.Find(names.Fold(name), password)
+	if !ok || d.current() != nil {
 		return nil
 	}
 	d.mu.RLock()
@@ -64,67 +60,4 @@ func (d *Directory) Recall(name, password string) *cloud.User {
 		return nil
 	}
 	return d.user(a)
-}
-
-// memory knows which passwords were right a moment ago, without knowing the
-// passwords. It is of two generations: when the young one is full it becomes
-// the old one, and the old one is dropped.
-type memory struct {
-	key   [32]byte
-	lasts time.Duration
-
-	mu         sync.Mutex
-	young, old map[[32]byte]known
-}
-
-type known struct {
-	account *account
-	until   time.Time
-}
-
-const generation = 5000
-
-func newMemory(lasts time.Duration) *memory {
-	m := &memory{lasts: lasts, young: map[[32]byte]known{}}
-	rand.Read(m.key[:])
-	return m
-}
-
-func (m *memory) digest(name, password string) (sum [32]byte) {
-	h := hmac.New(sha256.New, m.key[:])
-	h.Write([]byte(fold(name)))
-	h.Write([]byte{':'}) // no name has one
-	h.Write([]byte(password))
-	h.Sum(sum[:0])
-	return sum
-}
-
-func (m *memory) add(name, password string, a *account) {
-	if m.lasts <= 0 {
-		return
-	}
-	sum := m.digest(name, password)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.young) >= generation {
-		m.old, m.young = m.young, make(map[[32]byte]known)
-	}
-	m.young[sum] = known{a, time.Now().Add(m.lasts)}
-}
-
-func (m *memory) find(name, password string) *account {
-	if m.lasts <= 0 {
-		return nil
-	}
-	sum := m.digest(name, password)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	k, ok := m.young[sum]
-	if !ok {
-		k, ok = m.old[sum]
-	}
-	if !ok || !time.Now().Before(k.until) {
-		return nil
-	}
-	return k.account
 }
