@@ -176,7 +176,7 @@ func (p *People) removeUser(ctx context.Context, id cloud.UserID) error {
 		err = mayTouch(me, u)
 	}
 	if err == nil && u.ReadOnly {
-		err = cloud.Refuse(cloud.NotSupported, "This user is kept by another system and can be removed only there.")
+		err = cloud.Refuse(cloud.NotSupported, "This user is kept by another system and only read here. Remove them there.")
 	}
 	if err != nil {
 		return err

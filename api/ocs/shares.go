@@ -129,7 +129,7 @@ func (h *handler) listShares(r *http.Request, _ string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := []share{}
+	var all []share
 	switch {
 	case withMe:
 		all, err = s.allReceived(f, want)
