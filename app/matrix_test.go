@@ -221,7 +221,7 @@ func (s *stage) gifts() (all []*gift) {
 				person(kind, role.Name, role.Rights)
 			}
 		}
-		person(kind, "view and share", viewing|cloud.CanGrant) // chosen one by one
+		person(kind, "view and share", cloud.SpaceViewer|cloud.CanGrant) // chosen one by one
 	}
 	add(s.denied())
 	for _, kind := range kinds {

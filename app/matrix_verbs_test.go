@@ -133,11 +133,13 @@ var verbs = []verb{
 	// Graph: sharing
 	{name: "graph: permissions", on: all, with: itself, needs: cloud.CanStat, want: 200, visitor: 401, once: true, do: item("GET", "/permissions", "")},
 	{name: "graph: permissions of others", on: all, with: itself, needs: cloud.CanListGrants, want: 200, visitor: 401, once: true, do: seesOthers},
-	{name: "graph: invite", on: all, with: itself, needs: cloud.CanGrant | viewing, want: 200, visitor: 401, once: true, do: func(c *cell) int { return c.invite("viewer", "spaceviewer") }},
-	{name: "graph: invite who can edit", on: file, with: itself, needs: cloud.CanGrant | viewing | cloud.CanWrite | cloud.CanRestore, want: 200, visitor: 401, once: true, do: func(c *cell) int { return c.invite("file-editor", "") }},
-	{name: "graph: invite who can edit", on: tree, with: itself, needs: cloud.CanGrant | editing, want: 200, visitor: 401, once: true, do: func(c *cell) int { return c.invite("editor", "spaceeditor") }},
+	{name: "graph: invite", on: file | folder, with: itself, needs: cloud.CanGrant | viewing, want: 200, visitor: 401, once: true, do: func(c *cell) int { return c.invite("viewer") }},
+	{name: "graph: invite", on: root, with: itself, needs: cloud.CanGrant | cloud.SpaceViewer, want: 200, visitor: 401, once: true, do: func(c *cell) int { return c.invite("spaceviewer") }},
+	{name: "graph: invite who can edit", on: file, with: itself, needs: cloud.CanGrant | viewing | cloud.CanWrite | cloud.CanRestore, want: 200, visitor: 401, once: true, do: func(c *cell) int { return c.invite("file-editor") }},
+	{name: "graph: invite who can edit", on: folder, with: itself, needs: cloud.CanGrant | editing, want: 200, visitor: 401, once: true, do: func(c *cell) int { return c.invite("editor") }},
+	{name: "graph: invite who can edit", on: root, with: itself, needs: cloud.CanGrant | cloud.SpaceEditor, want: 200, visitor: 401, once: true, do: func(c *cell) int { return c.invite("spaceeditor") }},
 	{name: "graph: invite to something in it", on: tree, with: thing, needs: cloud.CanGrant | viewing, want: 200, visitor: 401, once: true, do: func(c *cell) int {
-		return c.invite("viewer", "viewer")
+		return c.invite("viewer")
 	}},
 	{name: "graph: link", on: all, with: itself, needs: cloud.CanGrant | cloud.CanList | cloud.CanRead, want: 200, visitor: 401, once: true, do: item("POST", "/createLink", `{"type":"view"}`)},
 	{name: "graph: change what others have", on: all, with: itself, knows: cloud.CanListGrants, sets: true, needs: cloud.CanUpdateGrant, want: 200, visitor: 401, once: true, do: func(c *cell) int {
@@ -157,13 +159,8 @@ var verbs = []verb{
 	{name: "ocs: shares of it", on: all, with: itself, needs: cloud.CanStat, want: 200, visitor: 401, once: true, do: func(c *cell) int {
 		return c.send("GET", ocsShares+"?reshares=true&space_ref="+url.QueryEscape(c.itemID()), "")
 	}},
-	{name: "ocs: share", on: all, with: itself, needs: cloud.CanGrant | viewing, want: 200, visitor: 401, once: true, do: func(c *cell) int {
-		kind, role := "0", "viewer"
-		if c.on == root {
-			kind, role = "7", "spaceviewer"
-		}
-		return c.form("POST", ocsShares, url.Values{"shareType": {kind}, "shareWith": {string(c.dora.ID)}, "role": {role}, "space_ref": {c.itemID()}})
-	}},
+	{name: "ocs: share", on: file | folder, with: itself, needs: cloud.CanGrant | viewing, want: 200, visitor: 401, once: true, do: func(c *cell) int { return c.share("0", "viewer") }},
+	{name: "ocs: share", on: root, with: itself, needs: cloud.CanGrant | cloud.SpaceViewer, want: 200, visitor: 401, once: true, do: func(c *cell) int { return c.share("7", "spaceviewer") }},
 	{name: "ocs: link", on: all, with: itself, needs: cloud.CanGrant | cloud.CanList | cloud.CanRead, want: 200, visitor: 401, once: true, do: func(c *cell) int {
 		return c.form("POST", ocsShares, url.Values{"shareType": {"3"}, "permissions": {"1"}, "space_ref": {c.itemID()}})
 	}},
@@ -353,11 +350,8 @@ func roleID(name string) string {
 	return r.ID
 }
 
-// invite gives dora a role, which on a space has another name.
-func (c *cell) invite(role, member string) int {
-	if c.on == root {
-		role = member
-	}
+// invite gives dora a role.
+func (c *cell) invite(role string) int {
 	return item("POST", "/invite", `{"recipients":[{"objectId":"`+string(c.dora.ID)+`"}],"roles":["`+roleID(role)+`"]}`)(c)
 }
 
@@ -374,4 +368,8 @@ func giveOneselfAll(c *cell) int {
 
 func (c *cell) form(method, path string, f url.Values) int {
 	return c.send(method, path, f.Encode(), "Content-Type", "application/x-www-form-urlencoded")
+}
+
+func (c *cell) share(kind, role string) int {
+	return c.form("POST", ocsShares, url.Values{"shareType": {kind}, "shareWith": {string(c.dora.ID)}, "role": {role}, "space_ref": {c.itemID()}})
 }

@@ -164,32 +164,23 @@ func (x *extras) hasTrash(id cloud.SpaceID) (*bool, error) {
 
 func (h *handler) home(w http.ResponseWriter, r *http.Request, _ []string) error {
 	s, err := h.files.Home(r.Context())
-	return h.showDrive(w, r, s, err)
+	return h.showDrive(w, r, volume{space: s}, err)
 }
 
 func (h *handler) drive(w http.ResponseWriter, r *http.Request, args []string) error {
-	if ref, err := target(args); err == nil {
-		if m, err := h.mountAt(r, ref); m != nil || err != nil {
-			return h.showMountDrive(w, r, m, err)
-		}
-	}
-	s, err := h.space(r, args[0])
-	return h.showDrive(w, r, s, err)
-}
-
-func (h *handler) showMountDrive(w http.ResponseWriter, r *http.Request, m *cloud.Mount, err error) error {
+	ref, err := target(args)
 	if err != nil {
 		return err
 	}
-	d, err := h.naming(r).mountDrive(m)
-	if err != nil {
-		return err
+	var v volume
+	if v.mount, err = h.mountAt(r, ref); v.mount == nil && err == nil {
+		v.space, err = h.space(r, args[0])
 	}
-	return write(w, r, http.StatusOK, d)
+	return h.showDrive(w, r, v, err)
 }
 
-// showDrive answers with a space and what the query adds.
-func (h *handler) showDrive(w http.ResponseWriter, r *http.Request, s *cloud.Space, err error) error {
+// showDrive answers with a drive and what the query adds.
+func (h *handler) showDrive(w http.ResponseWriter, r *http.Request, v volume, err error) error {
 	if err != nil {
 		return err
 	}
@@ -201,11 +192,11 @@ func (h *handler) showDrive(w http.ResponseWriter, r *http.Request, s *cloud.Spa
 	if err != nil {
 		return err
 	}
-	d, err := extra.drive(s)
+	d, err := extra.volume(v)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("ETag", httpx.ETag(s.Root.ETag))
+	w.Header().Set("ETag", d.Root.ETag)
 	return write(w, r, http.StatusOK, d)
 }
 

@@ -23,7 +23,7 @@ import (
 // Options are what an administrator can set.
 type Options struct {
 	MaxBind int      `yaml:"group_members_patch_limit" env:"GRAPH_GROUP_MEMBERS_PATCH_LIMIT" default:"20" doc:"Most members that one request can put into a group."`
-	Roles   []string `yaml:"available_roles" env:"GRAPH_AVAILABLE_ROLES" default:"" doc:"Ids of the roles that can be given when something is shared, see sharing.md; empty is the usual ones."`
+	Roles   []string `yaml:"available_roles" env:"GRAPH_AVAILABLE_ROLES" default:"" doc:"Ids of the roles that can be given when something is shared, see sharing-roles.md; empty is the usual ones."`
 
 	Product   string          `yaml:"-"` // what the application is called whose roles users have
 	Education cloud.Education `yaml:"-"` // nil: there are no schools
@@ -144,6 +144,9 @@ func table() []route {
 // New serves /graph/v1.0 and /graph/v1beta1, which are the same here.
 func New(files cloud.Files, shares cloud.Shares, people cloud.People, opts Options) http.Handler {
 	h := &handler{files: files, shares: shares, people: people, opts: opts, routes: table()}
+	if len(opts.Roles) == 0 {
+		h.opts.Roles = nil // the usual ones, see cloud.OfferedRoles
+	}
 	if opts.Education != nil {
 		h.routes = append(h.routes, educationTable()...)
 	}

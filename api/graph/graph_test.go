@@ -37,9 +37,11 @@ type world struct {
 	h      http.Handler
 	people *core.People
 	user   *cloud.User
-	opts   core.PeopleOptions
-	rules  core.Options
-	graph  Options
+
+	visitor *cloud.Visitor
+	opts    core.PeopleOptions
+	rules   core.Options
+	graph   Options
 }
 
 func start(t *testing.T) *world {
@@ -64,7 +66,7 @@ func (w *world) serve() {
 }
 
 func (w *world) ctx() context.Context {
-	return cloud.WithCaller(context.Background(), cloud.Caller{User: w.user})
+	return cloud.WithCaller(context.Background(), cloud.Caller{User: w.user, Visitor: w.visitor})
 }
 
 // do sends a request, checks the status and the form of failures, and

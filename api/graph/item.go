@@ -184,8 +184,8 @@ var itemSelect = []string{
 // A detail is what a request wants to know of items beside the usual.
 type detail struct {
 	*naming
-	permissions, download, actions bool
-	sign                           func(path string) (query string) // nil: for nobody
+	grants, download, actions bool
+	sign                      func(path string) (query string) // nil: for nobody
 }
 
 func (h *handler) detail(r *http.Request, sel, expand string) (*detail, error) {
@@ -199,10 +199,10 @@ func (h *handler) detail(r *http.Request, sel, expand string) (*detail, error) {
 	}
 	fields = append(fields, more...)
 	d := &detail{
-		naming:      h.naming(r),
-		permissions: slices.Contains(fields, "permissions"),
-		download:    slices.Contains(fields, downloadURL),
-		actions:     slices.Contains(fields, allowedActions),
+		naming:   h.naming(r),
+		grants:   slices.Contains(fields, "permissions"),
+		download: slices.Contains(fields, downloadURL),
+		actions:  slices.Contains(fields, allowedActions),
 	}
 	if d.download && h.opts.Links != nil {
 		d.sign, err = h.opts.Links(r.Context())
@@ -210,7 +210,7 @@ func (h *handler) detail(r *http.Request, sel, expand string) (*detail, error) {
 	return d, err
 }
 
-// detail reads the query of a request for items that knows nothing else.
+// detailOf is what a request asks for that has no other options.
 func (h *handler) detailOf(r *http.Request) (*detail, error) {
 	q, err := options(r, "$select", "$expand")
 	if err != nil {
@@ -221,7 +221,6 @@ func (h *handler) detailOf(r *http.Request) (*detail, error) {
 
 // item is a node; what is mounted in the Shares space says what it is.
 func (d *detail) item(n *cloud.Node) (item driveItem, err error) {
-	gs, on := n.Grants, n.Kind()
 	if _, ok := cloud.ParseMountID(n.ID); ok && n.Space == cloud.SharesSpace {
 		m, err := d.shares.Mount(d.Context(), n.ID)
 		if err != nil {
@@ -230,8 +229,8 @@ func (d *detail) item(n *cloud.Node) (item driveItem, err error) {
 		return d.mount(m)
 	}
 	item = itemOf(d.Request, n)
-	if d.permissions {
-		item.Permissions, err = d.naming.permissions(gs, on)
+	if d.grants {
+		item.Permissions, err = d.permissions(n.Grants, n.Kind())
 	}
 	d.add(&item, n)
 	return item, err
@@ -239,7 +238,7 @@ func (d *detail) item(n *cloud.Node) (item driveItem, err error) {
 
 func (d *detail) mount(m *cloud.Mount) (driveItem, error) {
 	item, err := d.mountItem(m)
-	if err == nil && d.permissions {
+	if err == nil && d.grants {
 		item.Permissions = item.Remote.Permissions
 	}
 	d.add(&item, m.Node)
@@ -265,7 +264,8 @@ func (d *detail) link(n *cloud.Node) string {
 }
 
 // target is the node that a path of the API names: args are the id of a drive
-// and, unless it is its root, that of an item, and at last a path from there.
+// and, unless it is its root, that of an item. For clients what others share is
+// a drive of its own, named by the id of the node or that of the mount.
 func target(args []string) (cloud.Ref, error) {
 	ref, err := cloud.ParseItemID(args[0])
 	if err != nil {
@@ -276,9 +276,6 @@ func target(args []string) (cloud.Ref, error) {
 		ref.Node = ref.Space.Root()
 	}
 	if len(args) == 1 {
-		if ref.Node != ref.Space.Root() && !isMount {
-			return ref, cloud.NotExist
-		}
 		return ref, nil
 	}
 	item, err := cloud.ParseItemID(args[1])

@@ -105,7 +105,8 @@ func (h *handler) listItems(w http.ResponseWriter, r *http.Request, ref cloud.Re
 	return answer(w, l, h.files.List(r.Context(), ref), d.item)
 }
 
-// content sends the client to where it can read a file without credentials.
+// content sends the client to where it can read a file without credentials,
+// or with them, where there is no such place.
 func (h *handler) content(w http.ResponseWriter, r *http.Request, args []string) error {
 	ref, err := below(args)
 	if err != nil {
@@ -126,7 +127,7 @@ func (h *handler) content(w http.ResponseWriter, r *http.Request, args []string)
 	}
 	link := d.link(n)
 	if link == "" {
-		return cloud.Refuse(cloud.NotSupported, "Read it by WebDAV: there are no addresses for downloads here.")
+		link = davURL(r, cloud.ItemID(n.Space, n.ID))
 	}
 	w.Header().Set("Location", link)
 	w.Header().Set("Cache-Control", "no-store")
@@ -302,13 +303,11 @@ func behaviour(r *http.Request) (replace, missing bool, err error) {
 // makeDirs makes what is missing of a path.
 func (h *handler) makeDirs(r *http.Request, ref cloud.Ref) error {
 	full := ref.Path
-	for i := 0; i < len(full); {
-		end := strings.IndexByte(full[i:], '/')
-		if end < 0 {
-			end = len(full) - i
+	ref.Path = ""
+	for name := range strings.SplitSeq(full, "/") {
+		if ref.Path = cloud.Join(ref.Path, name); ref.Path == "" {
+			return nil
 		}
-		ref.Path = full[:i+end]
-		i += end + 1
 		if _, err := h.files.MakeDir(r.Context(), ref, cloud.Conditions{}); err != nil && !errors.Is(err, cloud.Exist) {
 			return err
 		}

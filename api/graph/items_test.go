@@ -31,6 +31,8 @@ func TestItems(t *testing.T) {
 	})
 	p.same("one's own root", p.call(200, "GET", "me/drive/root", ""), root)
 	p.same("as an item", p.call(200, "GET", "drives/"+p.home+"/items/"+p.home, ""), root)
+	p.same("as a drive of its own", p.call(200, "GET", "drives/"+p.ids["docs/plan.txt"]+"/root", ""), file)
+	p.same("in a drive of its own", p.call(200, "GET", "drives/"+p.ids["docs"]+"/items/"+p.ids["docs/plan.txt"], ""), file)
 	p.same("by a path", p.call(200, "GET", "drives/"+p.home+"/root:/docs/plan.txt", ""), file)
 	p.same("by a path with a colon behind", p.call(200, "GET", "drives/"+p.home+"/root:/docs/plan.txt:", ""), file)
 	p.same("by a path from an item", p.call(200, "GET", p.at("docs")+":/plan.txt", ""), file)
@@ -54,7 +56,7 @@ func TestItems(t *testing.T) {
 		}
 	}
 	for _, path := range []string{
-		p.at("docs") + "x", "drives/" + p.project + "/items/" + p.ids["docs"], "drives/x/root", "drives/" + p.ids["docs"] + "/root", "drives/" + p.home + "/items/x",
+		p.at("docs") + "x", "drives/" + p.project + "/items/" + p.ids["docs"], "drives/x/root", "drives/" + p.home + "/items/x",
 		"drives/" + p.home + "/root:/none", p.at("docs") + ":/none:/children", "me/drive:/docs", "drives:/docs:/" + p.home, "drives/" + p.home + "/root:/docs:/permissions",
 	} {
 		p.call(404, "GET", path, "")
@@ -159,7 +161,8 @@ func TestChangingItems(t *testing.T) {
 func TestContent(t *testing.T) {
 	p := gather(t)
 	path := p.at("docs/plan.txt")
-	p.call(501, "GET", path+"/content", "")
+	answer := p.do(302, "GET", "/graph/v1beta1/"+path+"/content", "", nil)
+	p.same("with credentials", answer.Header.Get("Location"), "https://cloud.example.org/base/dav/spaces/"+p.ids["docs/plan.txt"])
 	if got := p.call(200, "GET", path+"?$select="+downloadURL, ""); got[downloadURL] != nil {
 		t.Errorf("without a key to sign with: got %v", got)
 	}
@@ -168,7 +171,7 @@ func TestContent(t *testing.T) {
 	}
 	p.serve()
 	want := "https://cloud.example.org/base/dav/spaces/" + p.ids["docs/plan.txt"] + "?sign=" + url.QueryEscape("alan/dav/spaces/"+p.ids["docs/plan.txt"])
-	answer := p.do(302, "GET", "/graph/v1beta1/"+path+"/content", "", nil)
+	answer = p.do(302, "GET", "/graph/v1beta1/"+path+"/content", "", nil)
 	p.same("address", answer.Header.Get("Location"), want)
 	p.same("may not be kept", answer.Header.Get("Cache-Control"), "no-store")
 	p.same("address in an item", p.call(200, "GET", path+"?$select="+downloadURL, "")[downloadURL], any(want))

@@ -198,7 +198,7 @@ func (h *handler) permissions(w http.ResponseWriter, r *http.Request, args []str
 	}
 	if q.wants(permissionSelect[2]) {
 		out.Roles = []roleDefinition{}
-		for _, role := range h.offered(n.Rights, n.Kind()) {
+		for _, role := range cloud.OfferedRoles(n.Rights, n.Kind(), h.opts.Roles) {
 			if q.role(&role) {
 				out.Roles = append(out.Roles, definitionOf(role))
 			}

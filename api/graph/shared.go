@@ -33,7 +33,7 @@ func (h *handler) sharedByMe(w http.ResponseWriter, r *http.Request, _ []string)
 	if err != nil {
 		return err
 	}
-	d.permissions = true
+	d.grants = true
 	all := collection[driveItem]{Value: []driveItem{}}
 	for n, err := range h.shares.Given(r.Context()) {
 		if err != nil {

@@ -55,18 +55,10 @@ func rightsOf(actions []string) (cloud.Rights, error) {
 
 // inUse tells whether the administrator wants a role to be used.
 func (h *handler) inUse(role cloud.ShareRole) bool {
-	if len(h.opts.Roles) == 0 {
+	if h.opts.Roles == nil {
 		return role.Default
 	}
 	return slices.Contains(h.opts.Roles, role.ID)
-}
-
-// offered are the roles that somebody with these rights may give on a node.
-func (h *handler) offered(have cloud.Rights, on cloud.NodeKind) []cloud.ShareRole {
-	if len(h.opts.Roles) == 0 {
-		return cloud.OfferedRoles(have, on, nil)
-	}
-	return cloud.OfferedRoles(have, on, h.opts.Roles)
 }
 
 // roleDefinitions is a bare list: clients take no other.

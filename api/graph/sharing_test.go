@@ -185,52 +185,6 @@ func inHours(n int) string {
 	return time.Now().UTC().Add(time.Duration(n) * time.Hour).Truncate(time.Second).Format(time.RFC3339)
 }
 
-func TestRoleDefinitions(t *testing.T) {
-	p := gather(t)
-	const path = "roleManagement/permissions/roleDefinitions"
-	definitions := func() []object {
-		t.Helper()
-		var all []object
-		p.do(200, "GET", "/graph/v1beta1/"+path, "", &all)
-		return all
-	}
-	all := definitions()
-	p.same("roles", pick(all, "id"), []string{viewer, spaceViewer, uploader, fileEditor, editor, spaceEditor, spaceManager})
-	first := all[0]["rolePermissions"].([]any)
-	p.same("viewer", all[0], object{
-		"id": viewer, "displayName": "Can view", "description": all[0]["description"], "@libre.graph.weight": 10., "rolePermissions": first,
-	})
-	var conditions []string
-	for _, c := range first {
-		conditions = append(conditions, c.(object)["condition"].(string))
-		if got := len(c.(object)["allowedResourceActions"].([]any)); got != 6 {
-			t.Errorf("viewer: got %d actions, want 6", got)
-		}
-	}
-	p.same("conditions", conditions, []string{
-		"exists @Resource.File", "exists @Resource.Folder",
-		`exists @Resource.File && @Subject.UserType=="Federated"`, `exists @Resource.Folder && @Subject.UserType=="Federated"`,
-	})
-	p.same("one", p.call(200, "GET", path+"/"+editor, ""), all[4])
-	p.call(404, "GET", path+"/editor", "")
-	p.call(404, "GET", path+"/"+string(alan.ID), "")
-
-	// What is no more offered is not given any more, but what was given stays.
-	g := p.share("docs", editor, "grace")
-	p.graph.Roles = []string{viewer, denied, spaceManager}
-	p.serve()
-	p.same("chosen roles", pick(definitions(), "id"), []string{viewer, spaceManager, denied})
-	g = p.call(200, "GET", p.at("docs")+"/permissions/"+g["id"].(string), "")
-	if got := g["@libre.graph.permissions.actions"].([]any); g["roles"] != nil || !slices.Contains(got, any("libre.graph/driveItem/standard/delete")) {
-		t.Errorf("a role that is not in use any more: got %v", g)
-	}
-	p.call(400, "POST", p.at("docs")+"/invite", p.to(editor, "bert"))
-	p.share("docs", viewer, "bert")
-	p.user = nil
-	p.call(401, "GET", path, "")
-	p.call(401, "GET", path+"/"+editor, "")
-}
-
 const (
 	rolesAllowed   = "@libre.graph.permissions.roles.allowedValues"
 	actionsAllowed = "@libre.graph.permissions.actions.allowedValues"
@@ -357,7 +311,15 @@ func TestInvite(t *testing.T) {
 	if got := values(p.call(200, "GET", p.at("docs")+"/permissions", "")); len(got) != 2 {
 		t.Errorf("after what failed: got %v, want 2", got)
 	}
-	// A file, by a path and by the mount of who received it.
+	// Who received it is no more: it shows, and can be taken back.
+	if err := p.dir.RemoveUser(t.Context(), p.users["bert"].ID); err != nil {
+		t.Fatal(err)
+	}
+	left := p.call(200, "GET", p.at("docs")+"/permissions/"+fmt.Sprint(all[0]["id"]), "")
+	p.same("left", dig(left, "grantedToV2", "user", "displayName"), any(""))
+	p.call(400, "POST", p.at("docs/sub")+"/invite", p.to(viewer, "bert"))
+	p.call(204, "DELETE", p.at("docs")+"/permissions/"+fmt.Sprint(all[0]["id"]), "")
+	// A file, as it is for who received it.
 	p.call(200, "POST", p.at("letter.txt")+"/invite", p.to(fileEditor, "grace"))
 	p.as("grace")
 	mount := fmt.Sprint(values(p.call(200, "GET", "me/drive/sharedWithMe", ""))[1]["id"])
@@ -465,101 +427,6 @@ func TestBadSharing(t *testing.T) {
 	}
 }
 
-func TestLinks(t *testing.T) {
-	p := gather(t)
-	for _, tt := range []struct {
-		path, kind string
-		ok         bool
-	}{
-		{p.at("docs"), "internal", true}, {p.at("docs"), "view", true}, {p.at("docs"), "upload", true}, {p.at("docs"), "edit", true}, {p.at("docs"), "createOnly", true}, {p.at("docs"), "blocksDownload", true},
-		{p.at("letter.txt"), "internal", true}, {p.at("letter.txt"), "view", true}, {p.at("letter.txt"), "edit", true}, {p.at("letter.txt"), "blocksDownload", true}, {p.at("letter.txt"), "upload", false},
-		{p.root(), "internal", true}, {p.root(), "view", true}, {p.root(), "upload", true}, {p.root(), "edit", true}, {p.root(), "createOnly", true}, {p.root(), "blocksDownload", true},
-	} {
-		status := 200
-		if !tt.ok {
-			status = 400
-		}
-		got := p.call(status, "POST", tt.path+"/createLink", `{"type":"`+tt.kind+`"}`)
-		if tt.ok && (dig(got, "link", "type") != tt.kind || dig(got, "link", "preventsDownload") != (tt.kind == "blocksDownload") || got["hasPassword"] != false) {
-			t.Errorf("%s on %s: got %v", tt.kind, tt.path, got)
-		}
-	}
-	until := inHours(1)
-	got := p.call(200, "POST", p.at("docs/sub")+"/createLink", `{"type":"view","password":"a fine secret","displayName":"For you","@libre.graph.quickLink":true,"expirationDateTime":"`+until+`"}`)
-	id := fmt.Sprint(got["id"])
-	address := fmt.Sprint(dig(got, "link", "webUrl"))
-	token, ok := strings.CutPrefix(address, "https://cloud.example.org/base/s/")
-	if !ok || len(token) < 15 {
-		t.Errorf("address: got %s", address)
-	}
-	p.same("a link", p.without(got, "id", "createdDateTime", "invitation"), object{
-		"hasPassword": true, "expirationDateTime": until,
-		"link": object{"type": "view", "preventsDownload": false, "webUrl": address, "@libre.graph.displayName": "For you", "@libre.graph.quickLink": true},
-	})
-	visit := func(password string, want error) {
-		t.Helper()
-		if _, err := p.core.Visit(t.Context(), token, password); cloud.KindOf(err) != cloud.KindOf(want) {
-			t.Errorf("visiting with %q: got %v, want %v", password, err, want)
-		}
-	}
-	visit("a fine secret", nil)
-	visit("another", cloud.Unauthorized)
-	link := p.at("docs/sub") + "/permissions/" + id
-	got = p.call(200, "PATCH", link, `{"link":{"type":"edit","@libre.graph.displayName":"All of you"},"expirationDateTime":null}`)
-	p.same("another type and name", p.without(got, "id", "createdDateTime", "invitation"), object{
-		"hasPassword": true,
-		"link":        object{"type": "edit", "preventsDownload": false, "webUrl": address, "@libre.graph.displayName": "All of you", "@libre.graph.quickLink": true},
-	})
-	p.same("another password", p.call(200, "POST", link+"/setPassword", `{"password":"a better secret"}`)["hasPassword"], true)
-	visit("a fine secret", cloud.Unauthorized)
-	visit("a better secret", nil)
-	p.same("no password", p.call(200, "POST", link+"/setPassword", `{"password":""}`)["hasPassword"], false)
-	visit("", nil)
-	p.same("a password by PATCH", p.call(200, "PATCH", link, `{"password":"the best secret"}`)["hasPassword"], true)
-	visit("the best secret", nil)
-	p.call(204, "DELETE", link, "")
-	visit("the best secret", cloud.NotExist)
-
-	// Where links need a password, all of these say so.
-	p.rules.LinkPassword = true
-	p.serve()
-	p.as("grace")
-	home := string(p.world.home().ID)
-	p.put(cloud.SpaceID(home), "f", "x")
-	n, err := p.core.Stat(p.ctx(), cloud.Ref{Space: cloud.SpaceID(home), Path: "f"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := "drives/" + home + "/items/" + cloud.ItemID(n.Space, n.ID)
-	if got := message(p.call(400, "POST", at+"/createLink", `{"type":"view"}`)); got != "This link needs a password." {
-		t.Errorf("got %q", got)
-	}
-	p.call(200, "POST", at+"/createLink", `{"type":"internal"}`)
-	id = fmt.Sprint(p.call(200, "POST", at+"/createLink", `{"type":"view","password":"a fine secret"}`)["id"])
-	p.call(400, "POST", at+"/permissions/"+id+"/setPassword", `{"password":""}`)
-}
-
-// Who may list the links of a space does not get those that open more than
-// they may do themselves.
-func TestLinksOfOthers(t *testing.T) {
-	p := gather(t)
-	p.call(200, "POST", p.root()+"/invite", p.to(spaceViewer, "grace"))
-	for _, kind := range []string{"view", "edit"} {
-		p.call(200, "POST", p.root()+"/createLink", `{"type":"`+kind+`","password":"a fine secret"}`)
-	}
-	p.as("grace")
-	has := map[any]bool{}
-	for _, g := range values(p.call(200, "GET", p.root()+"/permissions", "")) {
-		if l := dig(g, "link"); l != nil {
-			has[dig(l, "type")] = dig(l, "webUrl") != nil
-			if g["hasPassword"] != true {
-				t.Errorf("got %v", g)
-			}
-		}
-	}
-	p.same("addresses", has, map[any]bool{"view": true, "edit": false})
-}
-
 func TestMembers(t *testing.T) {
 	p := gather(t)
 	all := values(p.call(200, "GET", p.root()+"/permissions", ""))
@@ -623,119 +490,4 @@ func TestMembers(t *testing.T) {
 		}
 	}
 	p.same("who is no more", dig(left, "grantedToV2", "user"), any(object{"id": string(grace.ID), "displayName": ""}))
-}
-
-func TestSharedWithMe(t *testing.T) {
-	p := gather(t)
-	p.share("docs", viewer, "grace")
-	p.share("docs", uploader, "crew")
-	p.share("letter.txt", fileEditor, "crew")
-	p.as("grace")
-	for _, query := range []string{"", "?$expand=thumbnails"} {
-		if got := pick(values(p.call(200, "GET", "me/drive/sharedWithMe"+query, "")), "name"); !slices.Equal(got, []string{"docs", "letter.txt"}) {
-			t.Errorf("%s: got %q", query, got)
-		}
-	}
-	p.call(400, "GET", "me/drive/sharedWithMe?$expand=children", "")
-	p.call(400, "GET", "me/drive/sharedWithMe?$filter=x", "")
-	jail := string(cloud.SharesSpace)
-	item := values(p.call(200, "GET", "me/drive/sharedWithMe", ""))[1]
-	at, err := cloud.ParseItemID(p.ids["letter.txt"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	mount := jail + "!" + string(cloud.MountID(at.Space, at.Node))
-	remote := item["remoteItem"].(object)
-	p.same("a file", p.without(item, "remoteItem", "eTag", "lastModifiedDateTime"), object{
-		"id": mount, "name": "letter.txt", "size": 10., "file": dig(remote, "file"), "webDavUrl": "https://cloud.example.org/base/dav/spaces/" + mount,
-		"webUrl": "https://cloud.example.org/base/f/" + p.ids["letter.txt"], "@client.synchronize": true, "@UI.Hidden": false,
-		"parentReference": object{"driveId": jail, "driveType": "virtual", "id": cloud.ItemID(cloud.SharesSpace, cloud.SharesSpace.Root()), "path": "/"},
-	})
-	p.same("where it comes from", p.without(remote, "permissions", "eTag", "lastModifiedDateTime"), object{
-		"id": p.ids["letter.txt"], "name": "letter.txt", "rootId": p.home + "!" + string(cloud.SpaceID(p.home).Root()), "path": "", "size": 10.,
-		"file":      object{"mimeType": "text/plain", "hashes": object{"sha1Hash": "87acec17cd9dcd20a716cc2cf67417b71c8a7016"}},
-		"webDavUrl": "https://cloud.example.org/base/dav/spaces/" + p.ids["letter.txt"], "webUrl": item["webUrl"],
-		"createdBy":       object{"user": object{"id": string(alan.ID), "displayName": "Alan Turing", "@libre.graph.userType": "Member"}},
-		"parentReference": object{"driveId": p.home},
-	})
-	g := remote["permissions"].([]any)[0].(object)
-	if dig(g, "grantedToV2", "group", "id") != string(p.team.ID) || dig(g, "invitation", "invitedBy", "user", "displayName") != "Alan Turing" || g["createdDateTime"] == nil {
-		t.Errorf("permission: got %v", g)
-	}
-	folder := values(p.call(200, "GET", "me/drive/sharedWithMe", ""))[0]
-	if got := dig(folder, "remoteItem", "permissions").([]any); len(got) != 2 || folder["folder"] == nil || folder["file"] != nil {
-		t.Errorf("a folder that is shared twice: got %v", folder)
-	}
-
-	// Hidden, renamed, taken out of the tree, and put back.
-	in := "drives/" + jail + "/items/" + url.PathEscape(mount)
-	p.same("asked for", p.call(200, "GET", in, ""), item)
-	p.same("hidden", p.call(200, "PATCH", in, `{"@UI.Hidden":true}`)["@UI.Hidden"], true)
-	p.same("shown", p.call(200, "PATCH", in, `{"@UI.Hidden":false}`)["@UI.Hidden"], false)
-	p.same("renamed", p.call(200, "PATCH", in, `{"name":"mine.txt"}`)["name"], "mine.txt")
-	p.call(409, "PATCH", in, `{"name":"docs"}`)
-	p.call(403, "PATCH", in, `{"parentReference":{"id":"`+p.home+`"}}`)
-	drives := func(filter string) []object {
-		return values(p.call(200, "GET", "me/drives?$orderby=name&$filter="+url.QueryEscape(filter), ""))
-	}
-	p.same("mountpoints", pick(drives("driveType eq mountpoint"), "name"), []string{"docs", "mine.txt"})
-	d := drives("driveType eq 'mountpoint' and name eq 'mine.txt'")[0]
-	p.same("a mountpoint", p.without(d, "root", "lastModifiedDateTime"), object{
-		"id": mount, "driveType": "mountpoint", "driveAlias": "mountpoint/mine.txt", "name": "mine.txt", "description": "", "webUrl": item["webUrl"],
-	})
-	p.same("its remote item", p.without(dig(d, "root", "remoteItem").(object), "permissions"), p.without(remote, "permissions"))
-	p.same("asked for by id", p.call(200, "GET", "drives/"+url.PathEscape(mount), ""), d)
-	p.same("its root", dig(p.call(200, "GET", "drives/"+url.PathEscape(mount)+"/root", ""), "remoteItem", "id"), any(p.ids["letter.txt"]))
-	p.call(404, "PATCH", "drives/"+url.PathEscape(mount), `{"name":"x"}`)
-	p.call(404, "DELETE", "drives/"+url.PathEscape(mount), "")
-	p.call(204, "DELETE", in, "")
-	p.call(204, "DELETE", in, "")
-	p.same("mountpoints", pick(drives("driveType eq mountpoint"), "name"), []string{"docs"})
-	p.same("synced", p.call(200, "GET", in, "")["@client.synchronize"], false)
-	p.same("children", pick(values(p.call(200, "GET", "drives/"+jail+"/root/children", "")), "name"), []string{"docs"})
-	got := p.call(200, "POST", "drives/"+jail+"/root/children", `{"name":"letter.txt","remoteItem":{"id":"`+p.ids["letter.txt"]+`"}}`)
-	p.same("mounted again", []any{got["@client.synchronize"], got["name"], got["id"]}, []any{true, "mine.txt", mount})
-	got = p.call(200, "POST", "drives/"+jail+"/root/children", `{"name":"yours.txt","remoteItem":{"id":"`+mount+`"}}`)
-	p.same("mounted by its own id", got["name"], "yours.txt")
-	p.call(400, "POST", "drives/"+jail+"/root/children", `{"remoteItem":{"id":"x"}}`)
-	p.call(404, "POST", "drives/"+jail+"/root/children", `{"remoteItem":{"id":"`+p.ids["docs/sub"]+`"}}`)
-	p.call(400, "POST", "drives/"+p.project+"/root/children", `{"remoteItem":{"id":"`+p.ids["docs"]+`"}}`)
-	p.call(403, "POST", "drives/"+jail+"/root/children", `{"name":"new","folder":{}}`)
-
-	shares := values(p.call(200, "GET", "me/drives?$filter=driveType%20eq%20virtual", ""))
-	p.same("the Shares space", p.without(shares[0], "root", "lastModifiedDateTime"), object{
-		"id": jail, "driveType": "virtual", "driveAlias": "virtual/shares", "name": "Shares", "description": "", "webUrl": "https://cloud.example.org/base/f/" + jail,
-	})
-	// Nobody else sees or changes any of it.
-	p.as("bert")
-	p.same("what others received", len(values(p.call(200, "GET", "me/drive/sharedWithMe", ""))), 0)
-	p.call(404, "GET", in, "")
-	p.call(404, "PATCH", in, `{"@UI.Hidden":true}`)
-	p.call(404, "DELETE", in, "")
-	// What is not shared any more is gone at once.
-	p.as("alan")
-	for _, g := range values(p.call(200, "GET", p.at("letter.txt")+"/permissions", "")) {
-		p.call(204, "DELETE", p.at("letter.txt")+"/permissions/"+g["id"].(string), "")
-	}
-	p.as("grace").call(404, "GET", in, "")
-}
-
-func TestSharedByMe(t *testing.T) {
-	p := gather(t)
-	p.share("docs/sub", viewer, "grace")
-	p.call(200, "POST", p.at("docs/sub")+"/createLink", `{"type":"view"}`)
-	p.share("letter.txt", viewer, "crew")
-	p.call(200, "POST", p.root()+"/invite", p.to(spaceViewer, "grace"))
-	p.call(200, "POST", p.root()+"/createLink", `{"type":"view"}`)
-	all := values(p.call(200, "GET", "me/drive/sharedByMe?$expand=thumbnails", ""))
-	slices.SortFunc(all, func(a, b object) int { return strings.Compare(fmt.Sprint(a["name"]), fmt.Sprint(b["name"])) })
-	p.same("names", pick(all, "name"), []string{"Mars", "letter.txt", "sub"})
-	p.same("permissions", []int{len(all[0]["permissions"].([]any)), len(all[1]["permissions"].([]any)), len(all[2]["permissions"].([]any))}, []int{1, 1, 2})
-	p.same("where they are", []any{all[0]["parentReference"], all[1]["parentReference"], all[2]["parentReference"]}, []any{
-		object{"driveId": p.project, "path": "/"}, object{"driveId": p.home, "id": p.home, "path": "/"},
-		object{"driveId": p.home, "id": p.ids["docs"], "name": "docs", "path": "/docs"},
-	})
-	p.same("ids", pick(all, "id"), []string{p.project, p.ids["letter.txt"], p.ids["docs/sub"]})
-	p.as("grace")
-	p.same("what grace shares", len(values(p.call(200, "GET", "me/drive/sharedByMe", ""))), 0)
 }

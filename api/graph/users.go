@@ -452,5 +452,5 @@ func (h *handler) userDrive(w http.ResponseWriter, r *http.Request, args []strin
 		return err
 	}
 	s, err := h.people.Home(r.Context(), u.ID)
-	return h.showDrive(w, r, s, err)
+	return h.showDrive(w, r, volume{space: s}, err)
 }
