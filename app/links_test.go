@@ -7,8 +7,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"opencloud/cloud"
 	exchanges "opencloud/test/exchange"
@@ -63,21 +66,31 @@ func (a *sharer) put(path, body string) {
 	}
 }
 
-// link makes a link of a type to what is at a path of alan's.
+// link makes a link to what is at a path of alan's.
 func (a *sharer) link(path string, of cloud.LinkType, secret string) *cloud.Grant {
 	a.Helper()
-	ref := cloud.Ref{Space: a.space, Path: path}
-	n, err := a.Files.Stat(a.as("alan"), ref)
+	return linkOf(a.T, a.System, "alan", cloud.Ref{Space: a.space, Path: path}, of, secret)
+}
+
+// linkOf makes a link of a type, by a user.
+func linkOf(t *testing.T, s *System, user string, ref cloud.Ref, of cloud.LinkType, secret string) *cloud.Grant {
+	t.Helper()
+	u, err := s.Directory.User(t.Context(), "name", user)
 	if err != nil {
-		a.Fatal(err)
+		t.Fatal(err)
+	}
+	ctx := cloud.WithCaller(t.Context(), cloud.Caller{User: u})
+	n, err := s.Files.Stat(ctx, ref)
+	if err != nil {
+		t.Fatal(err)
 	}
 	rights, ok := of.Rights(n.Kind())
 	if !ok {
-		a.Fatalf("%s does not fit %s", of, path)
+		t.Fatalf("%s does not fit %v", of, ref)
 	}
-	g, _, err := a.Shares.Give(a.as("alan"), ref, cloud.Grant{To: cloud.Subject{Link: "new"}, Rights: rights, Link: &cloud.Link{}}, secret)
+	g, _, err := s.Shares.Give(ctx, ref, cloud.Grant{To: cloud.Subject{Link: "new"}, Rights: rights, Link: &cloud.Link{}}, secret)
 	if err != nil {
-		a.Fatalf("link %s to %s: %v", of, path, err)
+		t.Fatalf("link %s to %v: %v", of, ref, err)
 	}
 	return g
 }
@@ -146,7 +159,13 @@ func TestSharingExchanges(t *testing.T) {
 			vars[name] = g.To.Link
 			vars["basic"+name] = basicOf(g.To.Link, l.secret)
 		}
-		a.share("private/work", "mary", "viewer")
+		vars["jail"], vars["jailroot"] = string(cloud.SharesSpace), string(cloud.SharesSpace.Root())
+		vars["maryshare"], vars["sub"] = string(a.share("private/work", "mary", "editor").ID), a.id("private/work/sub")
+		at, err := cloud.ParseItemID(vars["folder"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		vars["mount"] = string(cloud.MountID(at.Space, at.Node))
 		return a.front, vars
 	})
 }
@@ -238,5 +257,123 @@ func TestLinkMatrix(t *testing.T) {
 	}
 	if _, err := a.Files.Stat(a.as("alan"), cloud.Ref{Space: a.space, Path: "stolen"}); cloud.KindOf(err) != cloud.NotExist {
 		t.Errorf("something left a link: %v", err)
+	}
+}
+
+// What changes deep in something shared changes the ETags all the way up to
+// where the receiver looks, and what changes beside it does not.
+func TestSharesETags(t *testing.T) {
+	a := newSharer(t)
+	a.share("private/work", "mary", "viewer")
+	etag := regexp.MustCompile(`<d:getetag>([^<]+)</d:getetag>`)
+	jail := "/dav/spaces/" + string(cloud.SharesSpace)
+	look := func() (tags [5]string) {
+		t.Helper()
+		for i, path := range [...]string{"/remote.php/webdav", "/dav/files/mary/Shares", jail, jail + "/work", jail + "/work/sub"} {
+			w := a.do("PROPFIND", path, `<propfind xmlns="DAV:"><prop><getetag/></prop></propfind>`, "Depth", "0", "Authorization", basicOf("mary", "demo"))
+			m := etag.FindStringSubmatch(w.Body.String())
+			if w.Code != 207 || m == nil {
+				t.Fatalf("%s: %d %s", path, w.Code, w.Body)
+			}
+			tags[i] = m[1]
+		}
+		return tags
+	}
+	before := look()
+	a.put("private/secret.txt", "changed")
+	if got := look(); got != before {
+		t.Errorf("a change elsewhere: got %q, want %q", got, before)
+	}
+	a.put("private/work/sub/deep.txt", "changed")
+	after := look()
+	for i := range after {
+		if after[i] == before[i] {
+			t.Errorf("a change below: ETag %d is still %s", i, after[i])
+		}
+	}
+	if got := look(); got != after {
+		t.Errorf("no change: got %q, want %q", got, after)
+	}
+	a.share("private", "mary", "viewer")
+	now := look()
+	for i := range 3 {
+		if now[i] == after[i] {
+			t.Errorf("something more is shared: ETag %d is still %s", i, now[i])
+		}
+	}
+}
+
+// A link to a whole space opens it, but neither its bin nor its name; and no
+// link opens anything when its time is over.
+func TestLinkToSpaceUntil(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newSharer(t)
+		admin := a.as("admin")
+		project, err := a.Files.SetSpace(admin, &cloud.Space{Kind: cloud.Project, Name: "Secret project"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		root := cloud.Ref{Space: project.ID}
+		for _, name := range []string{"kept", "removed"} {
+			if _, _, err := a.Files.Put(admin, cloud.Ref{Space: project.ID, Path: name}, strings.NewReader("x"), cloud.Put{Size: 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := a.Files.Remove(admin, cloud.Ref{Space: project.ID, Path: "removed"}, cloud.Conditions{}); err != nil {
+			t.Fatal(err)
+		}
+		g := linkOf(t, a.System, "admin", root, cloud.LinkEdit, "")
+		until := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+		if _, _, err := a.Shares.Regrant(admin, g.ID, cloud.GrantChange{Expires: &until}); err != nil {
+			t.Fatal(err)
+		}
+		at := "/dav/public-files/" + g.To.Link
+		w := a.do("PROPFIND", at, `<propfind xmlns="DAV:" xmlns:oc="http://owncloud.org/ns"><prop><displayname/><oc:permissions/><oc:public-link-permission/><oc:public-link-expiration/></prop></propfind>`, "Depth", "1", "Prefer", "return=minimal")
+		for _, want := range []string{"<d:href>" + at + "/</d:href><d:propstat><d:prop><oc:permissions>CK</oc:permissions><oc:public-link-permission>15</oc:public-link-permission><oc:public-link-expiration>" + until.Format(http.TimeFormat) + "</",
+			"<d:href>" + at + "/kept</d:href>"} {
+			if !strings.Contains(w.Body.String(), want) {
+				t.Errorf("got %d %s, want %s", w.Code, w.Body, want)
+			}
+		}
+		for _, hidden := range []string{"removed", "Secret project"} {
+			if strings.Contains(w.Body.String(), hidden) {
+				t.Errorf("%s is shown: %s", hidden, w.Body)
+			}
+		}
+		for _, path := range []string{"/dav/spaces/trash-bin/" + string(project.ID), "/dav/meta/" + string(project.ID) + "!" + string(project.ID.Root()) + "/v"} {
+			for _, method := range []string{"PROPFIND", "DELETE"} {
+				if w := a.do(method, path, "", "public-token", g.To.Link, "Depth", "1"); w.Code != 403 && w.Code != 404 {
+					t.Errorf("%s %s: got %d", method, path, w.Code)
+				}
+			}
+		}
+		if w := a.do("PUT", at+"/new", "x"); w.Code != 201 {
+			t.Errorf("PUT: got %d %s", w.Code, w.Body)
+		}
+		time.Sleep(time.Hour)
+		for _, method := range []string{"PROPFIND", "GET", "PUT", "MKCOL"} {
+			if w := a.do(method, at+"/late", "x"); w.Code != 404 {
+				t.Errorf("%s after the end: got %d, want 404", method, w.Code)
+			}
+		}
+	})
+}
+
+// The quota of the space holds for those who come by a link.
+func TestLinkQuota(t *testing.T) {
+	a := newSharer(t)
+	admin := a.as("admin")
+	project, err := a.Files.SetSpace(admin, &cloud.Space{Kind: cloud.Project, Name: "Small", Quota: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, of := range []cloud.LinkType{cloud.LinkCreateOnly, cloud.LinkUpload, cloud.LinkEdit} {
+		at := "/dav/public-files/" + linkOf(t, a.System, "admin", cloud.Ref{Space: project.ID}, of, "").To.Link
+		if w := a.do("PUT", at+"/large", strings.Repeat("x", 11)); w.Code != 507 {
+			t.Errorf("%s: PUT: got %d, want 507", of, w.Code)
+		}
+		if w := a.do("POST", at+"/", "", "Tus-Resumable", "1.0.0", "Upload-Length", "11", "Upload-Metadata", "filename eA=="); w.Code != 507 {
+			t.Errorf("%s: POST: got %d, want 507", of, w.Code)
+		}
 	}
 }

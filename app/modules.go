@@ -310,6 +310,9 @@ func startOCS(_ context.Context, s *System) error {
 	opts.MaxChunkSize, opts.MethodOverride = s.Config.Uploads.MaxChunkSize, s.Config.Uploads.MethodOverride
 	opts.Password, opts.MinSearch = passwords(s.Config.People.Password), s.Config.People.MinSearch
 	opts.Elsewhere = s.Config.IDM.Backend == "ldap" && !s.Config.LDAP.Write
+	if roles := s.Config.Graph.Roles; len(roles) > 0 {
+		opts.Roles = roles
+	}
 	if s.Signer != nil {
 		opts.SigningKey = s.Signer.Key
 	}

@@ -259,6 +259,16 @@ func (h *handler) listTree(m *multistatus, d depth) error {
 		}
 		h.announce(c.w.Header())
 	}
+	shares, name, err := c.t.SharesFolder(c.ctx(), h.files)
+	if err != nil {
+		return err
+	}
+	if shares != nil { // what changes there changes below this
+		n.ETag += shares.ETag
+		if shares.MTime.After(n.MTime) {
+			n.MTime = shares.MTime
+		}
+	}
 	if err := m.entry(live, ref.Path, n); err != nil {
 		return err
 	}
@@ -268,12 +278,18 @@ func (h *handler) listTree(m *multistatus, d depth) error {
 	// Folders wait here rather than on the stack: a listing under way may hold
 	// a folder open, and a tree can be deep.
 	dirs, told := []string{ref.Path}, 1
+	if shares != nil {
+		if err := m.entry(live, name, shares); err != nil {
+			return err
+		}
+		if d == infinity {
+			dirs = append(dirs, name)
+		}
+	}
 	for len(dirs) > 0 {
 		dir := dirs[len(dirs)-1]
 		dirs = dirs[:len(dirs)-1]
-		at := ref
-		at.Path = dir
-		for n, err := range h.files.List(c.ctx(), at) {
+		for n, err := range h.files.List(c.ctx(), c.t.At(dir)) {
 			if err != nil {
 				if d == infinity && cloud.KindOf(err) == cloud.NotExist {
 					break // gone since its parent was listed
