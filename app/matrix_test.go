@@ -312,6 +312,7 @@ type cell struct {
 	v      *verb
 	file   *cloud.Node // the object, if it is a file that was put there, or in the bin
 	before string      // the state of the space
+	asked  string      // the address that was signed
 	answer *httptest.ResponseRecorder
 }
 

@@ -199,7 +199,8 @@ func signedAddress(c *cell) int {
 	}
 	u, err := url.Parse(strings.ReplaceAll(m[1], "&amp;", "&"))
 	c.must(err)
-	c.answer = c.ask(func(*http.Request) {}, "GET", u.RequestURI(), "")
+	c.asked = u.RequestURI()
+	c.answer = c.ask(func(*http.Request) {}, "GET", c.asked, "")
 	return c.answer.Code
 }
 
