@@ -183,6 +183,7 @@ func TestShareTypes(t *testing.T) {
 		"user":  {{To: cloud.Subject{User: kurt.ID}, Rights: cloud.SpaceViewer}},
 		"group": {{To: cloud.Subject{Group: "crew"}, Rights: cloud.SpaceViewer}},
 		"both":  {{To: cloud.Subject{Group: "crew"}, Rights: cloud.SpaceViewer}, {To: cloud.Subject{User: kurt.ID}, Rights: cloud.SpaceViewer}},
+		"link":  {{To: cloud.Subject{Link: "new"}, Rights: cloud.CanStat | cloud.CanPath | cloud.CanList | cloud.CanRead}},
 		"none":  nil,
 	} {
 		n, err := w.core.MakeDir(as(ada), cloud.Ref{Space: home, Path: path}, cloud.Conditions{})
@@ -202,6 +203,7 @@ func TestShareTypes(t *testing.T) {
 		"user/":  "<d:prop><oc:share-types><oc:share-type>0</oc:share-type></oc:share-types></d:prop>",
 		"group/": "<d:prop><oc:share-types><oc:share-type>1</oc:share-type></oc:share-types></d:prop>",
 		"both/":  "<d:prop><oc:share-types><oc:share-type>0</oc:share-type><oc:share-type>1</oc:share-type></oc:share-types></d:prop>",
+		"link/":  "<d:prop><oc:share-types><oc:share-type>3</oc:share-type></oc:share-types></d:prop>",
 		"none/":  "<d:prop></d:prop>",
 	} {
 		if want = "<d:href>/webdav/" + path + "</d:href><d:propstat>" + want; !strings.Contains(rec.Body.String(), want) {
