@@ -254,3 +254,56 @@ func (h *hold) locked() string {
 	}
 	return h.answer.Header().Get("Lock-Token")
 }
+
+// A lock binds others as long as who holds it could write what is locked.
+func TestRevokedLock(t *testing.T) {
+	s := newStage(t)
+	editor := roleRights(t, "editor")
+	for _, c := range []struct {
+		name string
+		hold func(s *stage) *hold
+		end  func(h *hold)
+	}{
+		{"a user's", func(s *stage) *hold { return s.hold(cloud.Subject{User: s.bob.ID}, editor) }, (*hold).revoke},
+		{"of who may look on", func(s *stage) *hold { return s.hold(cloud.Subject{User: s.bob.ID}, editor) }, func(h *hold) {
+			h.regrant(cloud.GrantChange{Rights: new(viewing)})
+		}},
+		{"a visitor's", func(s *stage) *hold { return s.holdLink(cloud.LinkEdit, "") }, (*hold).revoke},
+		{"of an account that is disabled", func(s *stage) *hold { return s.hold(cloud.Subject{User: s.bob.ID}, editor) }, func(h *hold) {
+			h.do(200, "admin", password, "PATCH", "/graph/v1.0/users/"+string(h.bob.ID), `{"accountEnabled":false}`)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			here := *s
+			here.client = &client{t, s.f}
+			h := c.hold(&here)
+			h.locked()
+			admin := basicAuth("admin", password)
+			at := "/dav/spaces/" + cloud.ItemID(h.file.Space, h.file.ID)
+			put := func(want int) {
+				t.Helper()
+				if w := h.ask(admin, "PUT", at, content); w.Code != want {
+					t.Errorf("PUT by the owner: got %d, want %d: %s", w.Code, want, w.Body)
+				}
+			}
+			put(423)
+			if w := h.ask(admin, "LOCK", at, lockBody); w.Code != 423 {
+				t.Errorf("LOCK by the owner: got %d, want 423", w.Code)
+			}
+			c.end(h)
+			put(204)
+			if w := h.ask(admin, "LOCK", "/dav/spaces/"+h.id(), lockBody); w.Code != 200 {
+				t.Errorf("LOCK of the folder: got %d, want 200: %s", w.Code, w.Body)
+			} else if w := h.ask(admin, "UNLOCK", "/dav/spaces/"+h.id(), "", "Lock-Token", w.Header().Get("Lock-Token")); w.Code != 204 {
+				t.Errorf("UNLOCK of the folder: got %d, want 204: %s", w.Code, w.Body)
+			}
+			if w := h.ask(admin, "LOCK", at, lockBody); w.Code != 200 {
+				t.Errorf("LOCK by the owner: got %d, want 200: %s", w.Code, w.Body)
+			}
+			n, err := s.s.Files.Stat(s.owner, cloud.Ref{Space: h.file.Space, Node: h.file.ID})
+			if err != nil || len(n.Locks) != 1 || n.Locks[0].By != cloud.CallerFrom(s.owner).User.ID {
+				t.Errorf("locks: got %+v, %v, want the owner's alone", n, err)
+			}
+		})
+	}
+}

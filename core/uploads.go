@@ -95,7 +95,7 @@ func (c *Core) mayUpload(ctx context.Context, p place, how cloud.Put) error {
 	if err := p.mayWrite(); err != nil {
 		return err
 	}
-	if err := c.unlocked(p, p.now, how.Tokens); err != nil {
+	if err := c.unlocked(ctx, p, p.now, how.Tokens); err != nil {
 		return err
 	}
 	return c.fits(ctx, p, &cloud.Node{Size: how.Size}, false)
