@@ -376,3 +376,43 @@ func BenchmarkGet(b *testing.B) {
 		w.ServeHTTP(discard{http.Header{}}, httptest.NewRequest("GET", target, nil))
 	}
 }
+
+// The Shares space of somebody with whom much is shared, as a web client lists it.
+func BenchmarkShares(b *testing.B) {
+	const n = 500
+	w := newWorld(dav.Options{Person: func(context.Context, cloud.UserID) *cloud.User { return ada }}, "")
+	home := w.home(b)
+	for i := range n {
+		dir := cloud.Ref{Space: home, Path: fmt.Sprintf("folder %d", i)}
+		if _, err := w.core.MakeDir(as(ada), dir, cloud.Conditions{}); err != nil {
+			b.Fatal(err)
+		}
+		if _, _, err := w.core.Give(as(ada), dir, cloud.Grant{To: cloud.Subject{User: kurt.ID}, Rights: cloud.CanStat | cloud.CanPath | cloud.CanList | cloud.CanRead}, ""); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := w.core.SetMount(as(kurt), cloud.MountID(home, w.stat(b, dir).ID), cloud.MountChange{Synced: new(true)}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	const web = `<d:propfind xmlns:d="DAV:" xmlns:oc="http://owncloud.org/ns"><d:prop><oc:permissions/><oc:fileid/><oc:file-parent/><oc:name/><oc:owner-id/><oc:owner-display-name/>` +
+		`<oc:remote-item-id/><oc:shareroot/><oc:share-types/><oc:privatelink/><oc:size/><d:getlastmodified/><d:getetag/><d:resourcetype/></d:prop></d:propfind>`
+	b.ReportAllocs()
+	for b.Loop() {
+		r := propfind("/dav/spaces/"+string(cloud.SharesSpace), "1", web)
+		r.Header.Set("As", "kurt")
+		rec := httptest.NewRecorder()
+		w.ServeHTTP(rec, r)
+		if got := strings.Count(rec.Body.String(), "<d:response>"); got != n+1 {
+			b.Fatalf("got %d responses: %.500s", got, rec.Body)
+		}
+	}
+}
+
+func (w *world) stat(t testing.TB, ref cloud.Ref) *cloud.Node {
+	t.Helper()
+	n, err := w.core.Stat(as(ada), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
