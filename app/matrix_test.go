@@ -424,6 +424,9 @@ func (c *cell) play() {
 	if strings.Contains(body, content) && !c.rights.Has(cloud.CanRead) {
 		c.Errorf("%s: the answer has what is in the file", row)
 	}
+	if c.v.with == whole && !c.rights.Has(cloud.CanStat) && strings.Contains(body, string(c.node.ID)) {
+		c.Errorf("%s: the answer tells of what is denied: %s", row, body)
+	}
 	after := c.state()
 	if want >= 400 && after != c.before {
 		c.Errorf("%s: refused, but something has changed:\n%s\n%s", row, c.before, after)
