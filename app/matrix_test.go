@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
 	"opencloud/cloud"
+	"opencloud/storage/mem"
 )
 
 // A stage is a whole server with somebody who gives (admin), somebody who
@@ -33,7 +35,13 @@ func newStage(t *testing.T, env ...string) *stage {
 	for _, r := range cloud.ShareRoles() {
 		all = append(all, r.ID)
 	}
-	s := system(t, append([]string{"OC_SHARING_PUBLIC_SHARE_MUST_HAVE_PASSWORD=false", "OC_PASSWORD_POLICY_DISABLED=true",
+	// In memory, for there are thousands of cells. The rules know no disks.
+	inMemory := modules()
+	inMemory[slices.IndexFunc(inMemory, func(m Module) bool { return m.Name == "storage" })].Start = func(_ context.Context, s *System) error {
+		s.Store = mem.New()
+		return nil
+	}
+	s := systemOf(t, inMemory, append([]string{"OC_SHARING_PUBLIC_SHARE_MUST_HAVE_PASSWORD=false", "OC_PASSWORD_POLICY_DISABLED=true",
 		"GRAPH_AVAILABLE_ROLES=" + strings.Join(all, ",")}, env...)...)
 	f := frontOf(t, s, routes(s))
 	f.log = quiet
