@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -375,11 +374,6 @@ func (c *cell) send(method, url, body string, header ...string) int {
 	}
 	c.answer = c.ask(c.sign, method, url, body, header...)
 	return c.answer.Code
-}
-
-func (c *cell) json() (m map[string]any) {
-	json.Unmarshal(c.answer.Body.Bytes(), &m)
-	return m
 }
 
 // prepare puts the object there.
