@@ -223,6 +223,9 @@ func (c *Core) notice(ctx context.Context, u *cloud.User, h happening) (*cloud.N
 		return nil, err
 	}
 	defer c.leave(sp)
+	if h.Kind == cloud.Regranted {
+		sp.settle()
+	}
 	p, now := principal{user: u}, c.now()
 	if h.node != nil {
 		chain, err := c.store.Ancestors(ctx, sp.id, h.Node)
