@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"net/http"
 	"path/filepath"
 
 	"opencloud/api/apptokens"
@@ -9,6 +10,7 @@ import (
 	"opencloud/api/graph"
 	"opencloud/api/ocs"
 	settingsapi "opencloud/api/settings"
+	"opencloud/api/sse"
 	"opencloud/api/tus"
 	"opencloud/api/webfinger"
 	"opencloud/api/wellknown"
@@ -45,6 +47,7 @@ func modules() []Module {
 		{"graph", []string{"files", "people"}, startGraph},
 		{"settings", []string{"people"}, startSettings},
 		{"auth-app", []string{"app-tokens", "people"}, startAuthApp},
+		{"sse", []string{"files", "people"}, startSSE},
 		{"ocs", []string{"files", "signed"}, startOCS},
 		{"wellknown", []string{"auth"}, startWellknown},
 	}
@@ -176,7 +179,7 @@ func startFiles(_ context.Context, s *System) error {
 	}
 	opts.Secrets, opts.Log = secrets, s.Log
 	s.core = core.New(s.Store, opts)
-	s.Files, s.Uploads, s.Shares = s.core, s.core, s.core
+	s.Files, s.Uploads, s.Shares, s.Changes = s.core, s.core, s.core, s.core
 	s.closers = append(s.closers, s.core.Close)
 	return nil
 }
@@ -241,6 +244,27 @@ func startSettings(_ context.Context, s *System) error {
 	return nil
 }
 
+func startSSE(_ context.Context, s *System) error {
+	opts := s.Config.SSE
+	if opts.Disabled {
+		return nil
+	}
+	opts.Alive = func(r *http.Request) error {
+		session := cloud.CallerFrom(r.Context()).Session
+		switch {
+		case session == "" || s.alive == nil:
+			return s.Auth.Still(r)
+		case !s.alive(session): // a token is renewed elsewhere: it may expire
+			return cloud.Refuse(cloud.Unauthorized, "The session has ended.")
+		}
+		return nil
+	}
+	h := sse.New(s.Changes, opts)
+	s.SSE = h
+	s.halts = append(s.halts, h.Close)
+	return nil
+}
+
 // What clients are told of the product. Old ones compare legacy with what
 // they need, and new ones ask for Version.
 const (
@@ -260,6 +284,7 @@ func startOCS(_ context.Context, s *System) error {
 	if s.Signer != nil {
 		opts.SigningKey = s.Signer.Key
 	}
+	opts.SSE = s.SSE != nil
 	s.OCS = ocs.New(s.Files, opts)
 	return nil
 }

@@ -21,8 +21,9 @@ type Changes interface {
 	Changes(ctx context.Context, f Feed) (*Page, error)
 	// Watch yields what happens behind a cursor that the caller may know of,
 	// as it comes; behind 0 is from now on. It ends with ctx, or with an error:
-	// Unauthorized when the caller may no longer be signed in. With nothing to
-	// tell for as long as beat it yields an empty notice, never when that is 0.
+	// Unauthorized when the caller may no longer be signed in. The first notice
+	// is empty and says that it listens: what happens later is not missed. So is
+	// one when there was nothing to tell for as long as beat, never when that is 0.
 	Watch(ctx context.Context, after Cursor, beat time.Duration) iter.Seq2[*Notice, error]
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"opencloud/api/dav"
 	"opencloud/api/graph"
+	"opencloud/api/sse"
 	"opencloud/api/tus"
 	"opencloud/api/webfinger"
 	"opencloud/auth"
@@ -62,6 +63,7 @@ type Config struct {
 	People    core.PeopleOptions    `yaml:"people"`
 	Education core.EducationOptions `yaml:"education"`
 	Graph     graph.Options         `yaml:"graph"`
+	SSE       sse.Options           `yaml:"sse"`
 	Webfinger webfinger.Options     `yaml:"webfinger"`
 
 	dir     string

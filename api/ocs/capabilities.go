@@ -218,6 +218,7 @@ func (h *handler) capabilities(site *httpx.Site) answer {
 				PollInterval: 60,
 				WebDAVRoot:   "remote.php/webdav",
 				URLSigning:   h.opts.SigningKey != nil,
+				SSE:          o.SSE,
 				Status: status{
 					Installed:      true,
 					Version:        o.Version + ".0",
