@@ -234,7 +234,7 @@ func startTUS(_ context.Context, s *System) error {
 
 func startGraph(_ context.Context, s *System) error {
 	opts := s.Config.Graph
-	opts.Product, opts.Education = product, s.Education
+	opts.Product, opts.Education, opts.Changes = product, s.Education, s.Changes
 	s.Graph = graph.New(s.Files, s.People, opts)
 	return nil
 }

@@ -27,16 +27,27 @@ type (
 	driveItem struct {
 		ID        string         `json:"id"`
 		Name      string         `json:"name,omitempty"`
-		ETag      string         `json:"eTag"` // with quotes, as in WebDAV
-		WebDavURL string         `json:"webDavUrl"`
+		ETag      string         `json:"eTag,omitempty"` // with quotes, as in WebDAV
+		WebDavURL string         `json:"webDavUrl,omitempty"`
 		Size      *int64         `json:"size,omitempty"`
 		Modified  *time.Time     `json:"lastModifiedDateTime,omitempty"`
+		Parent    *itemReference `json:"parentReference,omitempty"`
 		File      *file          `json:"file,omitempty"`
+		Folder    *struct{}      `json:"folder,omitempty"`
+		Root      *struct{}      `json:"root,omitempty"`
 		Special   *specialFolder `json:"specialFolder,omitempty"`
 		Deleted   *deleted       `json:"deleted,omitempty"`
 	}
 	file struct {
-		MIMEType string `json:"mimeType"`
+		MIMEType string  `json:"mimeType"`
+		Hashes   *hashes `json:"hashes,omitempty"`
+	}
+	hashes struct {
+		SHA1 string `json:"sha1Hash"`
+	}
+	itemReference struct {
+		DriveID string `json:"driveId"`
+		ID      string `json:"id,omitempty"` // none at the root
 	}
 	specialFolder struct {
 		Name string `json:"name"`

@@ -25,6 +25,7 @@ type Options struct {
 
 	Product   string          `yaml:"-"` // what the application is called whose roles users have
 	Education cloud.Education `yaml:"-"` // nil: there are no schools
+	Changes   cloud.Changes   `yaml:"-"` // nil: nobody is told what is different
 }
 
 // maxBody is more than any request of this API needs.
@@ -105,6 +106,11 @@ func New(files cloud.Files, people cloud.People, opts Options) http.Handler {
 	h := &handler{files: files, people: people, opts: opts, routes: table()}
 	if opts.Education != nil {
 		h.routes = append(h.routes, educationTable()...)
+	}
+	if opts.Changes != nil {
+		h.routes = append(h.routes,
+			route{method: "GET", path: "me/drive/root/delta", serve: (*handler).homeDelta},
+			route{method: "GET", path: "drives/*/root/delta", serve: (*handler).delta})
 	}
 	for i := range h.routes {
 		h.routes[i].segments = strings.Split(h.routes[i].path, "/")

@@ -58,7 +58,7 @@ func (w *world) serve() {
 	}
 	w.t.Cleanup(func() { people.Close() })
 	w.people = people
-	w.h = New(w.core, people, Options{MaxBind: 3, Product: "Test"})
+	w.h = New(w.core, people, Options{MaxBind: 3, Product: "Test", Changes: w.core})
 }
 
 func (w *world) ctx() context.Context {
