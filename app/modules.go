@@ -223,6 +223,7 @@ func startDAV(_ context.Context, s *System) error {
 	if s.Signer != nil {
 		opts.Links = s.Signer.Links
 	}
+	opts.Changes = s.Changes
 	s.DAV = dav.New(s.Files, opts)
 	return nil
 }

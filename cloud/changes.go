@@ -14,7 +14,8 @@ type Changes interface {
 	// Changes is one page of what is different in a space. It costs what has
 	// changed, not what there is. NotExist for a space of which the caller
 	// cannot list the root; Invalid for a token that was made for another
-	// user, another space or another kind of feed, or by nobody; TooOld when
+	// user or another space, by nobody or, when there are more pages to come,
+	// for another kind of feed; TooOld when
 	// one has to start over without a token, because the journal does not
 	// reach back that far or the caller sees more or less of the space than
 	// before.

@@ -30,6 +30,8 @@ type Options struct {
 	// for a while without credentials. It returns nil for a caller who gets
 	// none; nil: for nobody.
 	Links func(ctx context.Context) (sign func(path string) (query string), err error) `yaml:"-"`
+	// Changes is asked what is different in a space; nil: nobody can say.
+	Changes cloud.Changes `yaml:"-"`
 }
 
 // class is what we say of ourselves (RFC 4918, section 18).
@@ -49,6 +51,9 @@ type handler struct {
 func New(files cloud.Files, opts Options) http.Handler {
 	h := &handler{files: files, opts: opts, most: 1_000_000}
 	h.buffers.New = func() any { b := make([]byte, 0, flushAt+flushAt/4); return &b }
+	if opts.Changes != nil {
+		h.reports = map[name]func(*call, []byte) error{{nsDAV, "sync-collection"}: h.syncCollection}
+	}
 	h.methods = []method{
 		{"OPTIONS", anywhere, (*handler).options},
 		{"GET", tree | versions, (*handler).read},

@@ -27,6 +27,8 @@ type multistatus struct {
 	user  *cloud.User // nil: nobody
 	now   time.Time
 
+	changes cloud.Changes // nil: nobody can say
+
 	prefix   string // of all hrefs, as it stands in XML
 	fileName string // of what the versions are of
 
@@ -41,7 +43,7 @@ type multistatus struct {
 func (h *handler) newMultistatus(c *call, q *query) (m *multistatus, release func()) {
 	buf := h.buffers.Get().(*[]byte)
 	m = &multistatus{
-		c: c, files: h.files, q: q, needs: q.needs(), links: h.opts.Links,
+		c: c, files: h.files, q: q, needs: q.needs(), links: h.opts.Links, changes: h.opts.Changes,
 		site:   httpx.From(c.ctx()).Site,
 		user:   cloud.CallerFrom(c.ctx()).User,
 		now:    time.Now(),
