@@ -106,6 +106,7 @@ func TestOpenRoutes(t *testing.T) {
 // nothing, unless the route is open.
 func TestRoutesAskWhoCalls(t *testing.T) {
 	s := system(t, "OC_AUTH_GUESS_EVERY=0s")
+	s.halt() // streams of events end as they begin
 	f := frontOf(t, s, routes(s))
 	f.log = quiet
 	b := newBrowser(t, f)

@@ -14,15 +14,17 @@ type Changes interface {
 	// Changes is one page of what is different in a space. It costs what has
 	// changed, not what there is. NotExist for a space of which the caller
 	// cannot list the root; Invalid for a token that was made for another
-	// user, another space or another kind of feed, or by nobody; TooOld when
+	// user or another space, by nobody or, when there are more pages to come,
+	// for another kind of feed; TooOld when
 	// one has to start over without a token, because the journal does not
 	// reach back that far or the caller sees more or less of the space than
 	// before.
 	Changes(ctx context.Context, f Feed) (*Page, error)
 	// Watch yields what happens behind a cursor that the caller may know of,
 	// as it comes; behind 0 is from now on. It ends with ctx, or with an error:
-	// Unauthorized when the caller may no longer be signed in. With nothing to
-	// tell for as long as beat it yields an empty notice, never when that is 0.
+	// Unauthorized when the caller may no longer be signed in. The first notice
+	// is empty and says that it listens: what happens later is not missed. So is
+	// one when there was nothing to tell for as long as beat, never when that is 0.
 	Watch(ctx context.Context, after Cursor, beat time.Duration) iter.Seq2[*Notice, error]
 }
 

@@ -340,3 +340,178 @@ func TestReplicas(t *testing.T) {
 		}
 	})
 }
+
+// Who may ask for changes, and when one has to start over.
+func TestChangesRefuse(t *testing.T) {
+	w := gather(t, Options{AutoAccept: true})
+	home := w.space
+	w.space = w.project
+	w.mkdir("a")
+	w.gives("a", "bert", role(t, "editor"))
+	w.gives("", "dora", role(t, "spaceviewer"))
+	g := w.gives("", "crew", role(t, "spaceeditor"))
+	ask := func(ctx context.Context, space cloud.SpaceID, after string) (*cloud.Page, error) {
+		return w.Changes(ctx, cloud.Feed{Space: space, After: after})
+	}
+	token := func(name string) string {
+		t.Helper()
+		p, err := ask(w.as(name), w.project, cloud.Latest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Next
+	}
+	mine := token("ada")
+	for _, c := range []struct {
+		what  string
+		ctx   context.Context
+		space cloud.SpaceID
+		after string
+		want  error
+	}{
+		{"a manager", w.as("ada"), w.project, mine, nil},
+		{"a member", w.as("dora"), w.project, "", nil},
+		{"a member of a group", w.as("carl"), w.project, "", nil},
+		{"who has a folder in it", w.as("bert"), w.project, "", cloud.NotExist},
+		{"a stranger", w.as("light"), w.project, "", cloud.NotExist},
+		{"an administrator", w.as("admin"), w.project, "", cloud.NotExist},
+		{"nobody", context.Background(), w.project, "", cloud.Unauthorized},
+		{"a visitor", cloud.WithCaller(context.Background(), cloud.Caller{Visitor: &cloud.Visitor{Of: cloud.Ref{Space: w.project}}}), w.project, "", cloud.Permission},
+		{"the token of another", w.as("dora"), w.project, mine, cloud.Invalid},
+		{"a token of another space", w.as("ada"), home, mine, cloud.Invalid},
+		{"no token", w.as("ada"), w.project, "latest!", cloud.Invalid},
+		{"no space", w.as("ada"), "x$y", "", cloud.NotExist},
+		{"the Shares space", w.as("bert"), cloud.SharesSpace, "", cloud.NotSupported},
+	} {
+		p, err := ask(c.ctx, c.space, c.after)
+		if !errors.Is(err, c.want) && (err != nil || c.want != nil) {
+			t.Errorf("%s: got %+v, %v, want %v", c.what, p, err, c.want)
+		}
+	}
+
+	// What changes what one sees.
+	doras, carls := token("dora"), token("carl")
+	if _, err := ask(w.as("dora"), w.project, doras); err != nil {
+		t.Errorf("nothing changed: got %v", err)
+	}
+	denial := w.gives("a", "dora", cloud.NoRights)
+	if _, err := ask(w.as("dora"), w.project, doras); !errors.Is(err, cloud.TooOld) {
+		t.Errorf("after a denial: got %v, want TooOld", err)
+	}
+	if _, err := ask(w.as("carl"), w.project, carls); err != nil {
+		t.Errorf("after the denial of another: got %v", err)
+	}
+	p, err := ask(w.as("dora"), w.project, "")
+	if err != nil || len(p.Diffs) != 1 {
+		t.Errorf("a listing without what is denied: got %+v, %v, want the root alone", p, err)
+	}
+	w.put("a/secret", "x")
+	if p, err = ask(w.as("dora"), w.project, p.Next); err != nil || len(p.Diffs) != 1 || p.Diffs[0].Node.Name != "" {
+		t.Errorf("a change in what is denied: got %+v, %v, want the root alone", p, err)
+	}
+	w.is("Revoke", w.Revoke(w.ctx, denial.ID), nil)
+	w.is("Revoke", w.Revoke(w.ctx, g.ID), nil)
+	if _, err := ask(w.as("carl"), w.project, carls); !errors.Is(err, cloud.NotExist) {
+		t.Errorf("a member no more: got %v, want NotExist", err)
+	}
+	w.clock = w.clock.Add(time.Hour)
+	expires := w.clock.Add(time.Hour)
+	doras = token("dora")
+	if _, _, err := w.Give(w.ctx, w.ref("a"), cloud.Grant{To: w.to("dora"), Rights: role(t, "editor"), Expires: expires}, ""); err != nil {
+		t.Fatal(err)
+	}
+	doras = token("dora")
+	w.clock = w.clock.Add(2 * time.Hour)
+	if _, err := ask(w.as("dora"), w.project, doras); !errors.Is(err, cloud.TooOld) {
+		t.Errorf("after a grant has expired: got %v, want TooOld", err)
+	}
+
+	// A space that is disabled, and one that is another under the same id.
+	mine = token("ada")
+	w.is("RemoveSpace", w.RemoveSpace(w.ctx, w.project, false), nil)
+	if _, err := ask(w.ctx, w.project, mine); !errors.Is(err, cloud.NotExist) {
+		t.Errorf("disabled: got %v, want NotExist", err)
+	}
+	w.is("RemoveSpace", w.RemoveSpace(w.ctx, w.project, true), nil)
+	grants := []cloud.Grant{{ID: newShareID(), To: w.to("ada"), Rights: cloud.SpaceManager}}
+	if _, err := w.store.SetSpace(w.ctx, &cloud.Space{ID: w.project, Kind: cloud.Project, Root: &cloud.Node{Grants: grants}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ask(w.ctx, w.project, mine); !errors.Is(err, cloud.TooOld) {
+		t.Errorf("made again: got %v, want TooOld", err)
+	}
+}
+
+// A journal that does not reach back, or that was set back, means starting over.
+func TestChangesTooOld(t *testing.T) {
+	store := mem.New()
+	store.History = 3
+	c := New(store, Options{})
+	home, err := c.Home(as(alice))
+	if err != nil {
+		t.Fatal(err)
+	}
+	feed := cloud.Feed{Space: home.ID, After: cloud.Latest}
+	p, err := c.Changes(as(alice), feed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	future := bookmark{after: store.Last() + 1}
+	sp, _ := c.enter(as(alice), home.ID)
+	future.view, _ = sp.view(alice, time.Now())
+	feed.After = future.token(string(alice.ID), &feed)
+	if _, err := c.Changes(as(alice), feed); !errors.Is(err, cloud.TooOld) {
+		t.Errorf("from the future: got %v, want TooOld", err)
+	}
+	for i := range 5 {
+		if _, err := c.MakeDir(as(alice), cloud.Ref{Space: home.ID, Path: fmt.Sprint(i)}, cloud.Conditions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	feed.After = p.Next
+	if _, err := c.Changes(as(alice), feed); !errors.Is(err, cloud.TooOld) {
+		t.Errorf("before the journal begins: got %v, want TooOld", err)
+	}
+}
+
+// Ten changes cost the same however many nodes there are.
+func BenchmarkChanges(b *testing.B) {
+	for _, nodes := range []int{1_000, 100_000} {
+		b.Run(fmt.Sprintf("of=%d", nodes), func(b *testing.B) {
+			store := mem.New()
+			c := New(store, Options{})
+			ctx := as(bob)
+			s, err := c.SetSpace(ctx, &cloud.Space{Name: "large"})
+			if err != nil {
+				b.Fatal(err)
+			}
+			for i := range nodes / 1000 {
+				dir, err := store.MakeDir(ctx, s.ID, s.ID.Root(), fmt.Sprint("d", i))
+				if err != nil {
+					b.Fatal(err)
+				}
+				for j := range 999 {
+					if _, _, err := store.Write(ctx, cloud.Write{Space: s.ID, Dir: dir.ID, Name: fmt.Sprint(j), Body: strings.NewReader("")}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			p, err := c.Changes(ctx, cloud.Feed{Space: s.ID, After: cloud.Latest})
+			if err != nil {
+				b.Fatal(err)
+			}
+			for i := range 10 {
+				if _, _, err := c.Put(ctx, cloud.Ref{Space: s.ID, Path: fmt.Sprintf("d0/%d", i)}, strings.NewReader("x"), cloud.Put{Size: 1}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				got, err := c.Changes(ctx, cloud.Feed{Space: s.ID, After: p.Next})
+				if err != nil || len(got.Diffs) != 12 {
+					b.Fatalf("got %d differences, %v", len(got.Diffs), err)
+				}
+			}
+		})
+	}
+}

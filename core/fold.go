@@ -114,7 +114,7 @@ func (w *fold) add(r *cloud.Record) error {
 // any of the paths that this had meanwhile.
 func (w *fold) leave(ctx context.Context) (full bool, err error) {
 	m := &w.mark
-	taken := false
+	taken, told := false, map[string]bool{}
 	for _, id := range slices.Sorted(maps.Keys(w.fates)) {
 		f, k := w.fates[id], 0
 		if len(m.last) == 2 && id == m.last[0] {
@@ -138,7 +138,8 @@ func (w *fold) leave(ctx context.Context) (full bool, err error) {
 				if d.Was, ok, other, err = w.place(ctx, id, n, k); err != nil {
 					return false, err
 				}
-				if ok {
+				if ok && !told[d.Was] {
+					told[d.Was] = true
 					w.page = append(w.page, d)
 				}
 				taken = taken || other

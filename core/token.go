@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
 	"slices"
 
 	"opencloud/cloud"
@@ -40,14 +41,15 @@ const (
 	maxToken     = 8 << 10 // bytes; more than any way through a tree needs
 )
 
-// seal binds a token to a caller and a feed. It is no secret: who makes up a
-// token gets no more to see than without.
-func seal(b []byte, who string, f *cloud.Feed) [sealSize]byte {
+// seal binds a token to a caller and a space and, in the middle of an answer,
+// to the kind of feed. It is no secret: who makes up a token gets no more to
+// see than without.
+func (m *bookmark) seal(b []byte, who string, f *cloud.Feed) [sealSize]byte {
 	h := sha256.New()
 	h.Write(b)
-	h.Write([]byte(who + "\x00" + string(f.Space) + "\x00"))
-	for _, flag := range []bool{f.ByPath, f.Flat} {
-		h.Write([]byte{map[bool]byte{true: 1}[flag]})
+	fmt.Fprintf(h, "%s\x00%s\x00", who, f.Space)
+	if m.phase != resting {
+		fmt.Fprint(h, f.ByPath, f.Flat)
 	}
 	return [sealSize]byte(h.Sum(nil)[:sealSize])
 }
@@ -65,7 +67,7 @@ func (m *bookmark) token(who string, f *cloud.Feed) string {
 			b = append(append(b, byte(len(id))), id...)
 		}
 	}
-	sum := seal(b, who, f)
+	sum := m.seal(b, who, f)
 	return base64.RawURLEncoding.EncodeToString(append(b, sum[:]...))
 }
 
@@ -80,10 +82,11 @@ func parseToken(text, who string, f *cloud.Feed) (m bookmark, err error) {
 		return m, errToken
 	}
 	b, sum := b[:len(b)-sealSize], b[len(b)-sealSize:]
-	if want := seal(b, who, f); !slices.Equal(sum, want[:]) || b[0] != tokenVersion || b[1] >= byte(phases) {
+	m.phase = phase(b[1])
+	if want := m.seal(b, who, f); !slices.Equal(sum, want[:]) || b[0] != tokenVersion || m.phase >= phases {
 		return m, errToken
 	}
-	m.phase, b = phase(b[1]), b[2:]
+	b = b[2:]
 	for _, to := range []*cloud.Cursor{&m.after, &m.until, &m.loose} {
 		v, n := binary.Uvarint(b)
 		if n <= 0 {

@@ -99,6 +99,9 @@ func (c *Core) watch(ctx context.Context, after cloud.Cursor, beat time.Duration
 	l := &listener{user: u, asked: c.now(), wake: make(chan struct{}, 1)}
 	from, leave := c.follower.join(c, l)
 	defer leave()
+	if !yield(&cloud.Notice{}) {
+		return nil
+	}
 	if after != 0 {
 		if more, err := c.replay(ctx, l, after, from, yield); err != nil || !more {
 			return err

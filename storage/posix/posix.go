@@ -385,7 +385,7 @@ func (s *Store) Since(ctx context.Context, id cloud.SpaceID, after cloud.Cursor)
 				fail(err)
 				return
 			}
-			if id != "" && !bytes.Contains(it.Head, []byte(id)) {
+			if id != "" && elsewhere(it.Head, id) {
 				continue // spare the decoding
 			}
 			r := &cloud.Record{}
@@ -399,6 +399,18 @@ func (s *Store) Since(ctx context.Context, id cloud.SpaceID, after cloud.Cursor)
 			}
 		}
 	}
+}
+
+// elsewhere tells, from the beginning of an encoded record, that it is of
+// another space.
+func elsewhere(head []byte, id cloud.SpaceID) bool {
+	const field = `"space":"`
+	i := bytes.Index(head[:min(len(head), 64)], []byte(field))
+	if i < 0 {
+		return false
+	}
+	rest := head[i+len(field):]
+	return len(rest) < len(id) || string(rest[:len(id)]) != string(id)
 }
 
 // quiet tells, without a look at the journal, that a space has nothing behind
