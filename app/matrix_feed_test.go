@@ -87,6 +87,7 @@ func TestWhoHearsWhat(t *testing.T) {
 	for _, g := range all {
 		if g.grant != nil {
 			s.must(s.s.Shares.Revoke(s.owner, g.grant.ID))
+			e.heard() // that is said, and then no more
 			check(g, "when it was taken back", false)
 		}
 	}
