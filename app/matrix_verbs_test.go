@@ -155,6 +155,14 @@ var verbs = []verb{
 	{name: "graph: describe the space", on: all, with: whole, needs: cloud.CanUpdateGrant, want: 200, visitor: 401, once: true, do: drive("PATCH", `{"description":"other"}`)},
 	{name: "graph: disable the space", on: file | folder, with: whole, needs: cloud.CanUpdateGrant, visitor: 401, once: true, do: drive("DELETE", "")},
 
+	// what is different
+	{name: "REPORT sync-collection", on: all, with: whole, needs: cloud.CanList, want: 207, visitor: 403, once: true, do: func(c *cell) int {
+		return c.send("REPORT", "/dav/spaces/"+string(c.space), `<d:sync-collection xmlns:d="DAV:"><d:sync-token/><d:sync-level>1</d:sync-level><d:prop><d:getetag/></d:prop></d:sync-collection>`, "Depth", "0")
+	}},
+	{name: "graph: delta", on: all, with: whole, needs: cloud.CanList, want: 200, visitor: 401, once: true, do: func(c *cell) int {
+		return c.send("GET", "/graph/v1.0/drives/"+url.PathEscape(string(c.space))+"/root/delta", "")
+	}},
+
 	// OCS
 	{name: "ocs: shares of it", on: all, with: itself, needs: cloud.CanStat, want: 200, visitor: 401, once: true, do: func(c *cell) int {
 		return c.send("GET", ocsShares+"?reshares=true&space_ref="+url.QueryEscape(c.itemID()), "")
