@@ -42,7 +42,7 @@ type System struct {
 	Signer      *signed.Signer
 
 	// What the protocols serve; nil: not running.
-	DAV, TUS, Graph, OCS, Settings, Tokens, IDP, Webfinger, Wellknown http.Handler
+	DAV, TUS, Graph, OCS, Settings, Tokens, IDP, Webfinger, Wellknown, Web http.Handler
 
 	core          *core.Core                // Files and Uploads
 	alive         func(session string) bool // of the sessions that we know; nil: of all

@@ -24,6 +24,7 @@ import (
 	"opencloud/directory/ldap"
 	"opencloud/directory/profile"
 	"opencloud/storage/posix"
+	"opencloud/web"
 )
 
 // modules is the system in one look, in the order of starting: whoever keeps
@@ -46,6 +47,7 @@ func modules() []Module {
 		{"auth-app", []string{"app-tokens", "people"}, startAuthApp},
 		{"ocs", []string{"files", "signed"}, startOCS},
 		{"wellknown", []string{"auth"}, startWellknown},
+		{"web", []string{"webfinger"}, startWeb},
 	}
 }
 
@@ -264,4 +266,13 @@ func passwords(o core.PasswordOptions) ocs.Passwords {
 func startWellknown(_ context.Context, s *System) error {
 	s.Wellknown = wellknown.New(wellknown.Options{Product: product, ProductVersion: Version, Edition: edition, Version: legacy})
 	return nil
+}
+
+func startWeb(_ context.Context, s *System) error {
+	opts := s.Config.Webfinger
+	var err error
+	s.Web, err = web.New(web.Built(), web.Options{
+		Product: product, URL: s.Config.Site(), Issuer: s.Config.Site().String(), Client: opts.WebID, Scopes: opts.WebScopes,
+	})
+	return err
 }
