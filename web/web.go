@@ -131,7 +131,7 @@ func (h *handler) add(app fs.FS, name string, opts Options) error {
 		body = fill(body, opts)
 	}
 	p := newPage(contentType(name), cache, body)
-	if document {
+	if document || path.Ext(name) == ".js" { // a worker's rules are those of its script
 		p.policy = policy(opts)
 	}
 	if to, ok := renamed[name]; ok {

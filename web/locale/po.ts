@@ -1,11 +1,11 @@
-/** Reads gettext's .po files: what vue3-gettext wants of them. */
+/** Reads gettext's .po files: msgid to translation. */
 export type Words = Record<string, string | string[]>
 
 function unquote(text: string): string {
   return JSON.parse(text.trim()) as string
 }
 
-/** Translations by msgid, as vue3-gettext takes them; empty ones are left out. */
+/** Translations by msgid; empty ones are left out. */
 export function parsePo(source: string): Words {
   const words: Words = {}
   for (const entry of source.replaceAll('\r', '').split(/\n\n+/)) {
