@@ -1,4 +1,4 @@
-import { language, t } from './words.ts'
+import { locale, t } from './words.ts'
 
 const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
 
@@ -10,16 +10,16 @@ export function bytes(n: number): string {
     unit++
   }
   const digits = unit > 0 && n < 9.95 ? 1 : 0
-  return `${n.toLocaleString(language.value, { minimumFractionDigits: digits, maximumFractionDigits: digits })} ${units[unit] ?? ''}`
+  return `${n.toLocaleString(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits })} ${units[unit] ?? ''}`
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>()
 
 /** Making a formatter costs a hundred times what using it does. */
 function format(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  const key = language.value + JSON.stringify(options)
+  const key = locale() + JSON.stringify(options)
   let f = formats.get(key)
-  if (!f) formats.set(key, (f = new Intl.DateTimeFormat(language.value, options)))
+  if (!f) formats.set(key, (f = new Intl.DateTimeFormat(locale(), options)))
   return f
 }
 

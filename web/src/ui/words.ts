@@ -28,6 +28,11 @@ export function preferred(): Language {
   return 'en'
 }
 
+/** How numbers and dates are written: as in the user's country, if it speaks the language. */
+export function locale(): string {
+  return navigator.languages.find((tag) => tag.toLowerCase().startsWith(language.value)) ?? language.value
+}
+
 export async function speak(to: Language, remember = false) {
   words.value = (await load[to]?.())?.default ?? {}
   language.value = to
@@ -49,5 +54,5 @@ export function t(text: string, values?: Values): string {
 export function tn(one: string, many: string, n: number, values?: Values): string {
   const found = words.value[one]
   const [first, other] = Array.isArray(found) ? found : [one, many]
-  return fill((n === 1 ? first : other) ?? many, { n: n.toLocaleString(language.value), ...values })
+  return fill((n === 1 ? first : other) ?? many, { n: n.toLocaleString(locale()), ...values })
 }
