@@ -15,7 +15,7 @@ export interface Item {
 }
 
 export const itemProps = ['resourcetype', 'getetag', 'getlastmodified', 'fileid', 'name', 'size', 'permissions']
-export const trashProps = ['resourcetype', 'getcontentlength', 'trashbin-original-filename', 'trashbin-original-location', 'trashbin-delete-datetime']
+export const trashProps = ['resourcetype', 'size', 'trashbin-original-filename', 'trashbin-original-location', 'trashbin-delete-datetime']
 
 const dav = new Set(['resourcetype', 'getetag', 'getlastmodified', 'getcontentlength'])
 
@@ -47,7 +47,7 @@ export function trashedOf(href: string, p: Props): Item {
     id: lastSegment(href),
     name: p['trashbin-original-filename'] ?? lastSegment(href),
     dir: p.resourcetype === '1',
-    size: Number(p.size ?? p.getcontentlength ?? 0),
+    size: Number(p.size ?? 0),
     mtime: 0,
     etag: '',
     can: '',
