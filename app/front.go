@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -56,22 +57,24 @@ func newFront(s *System, table []Route, m *metrics) (*front, error) {
 	f.routes = byLength(table)
 	for i := range f.routes {
 		rt := &f.routes[i]
-		rt.Handler = s.Auth.Wrap(f.inner(rt.Handler, rt.Open, rt.Fail), rt.Open, rt.Fail)
+		rt.Handler = s.Auth.Wrap(f.inner(rt.Handler, rt.Open, !slices.Contains(crossing, rt.Path), rt.Fail), rt.Open, rt.Fail)
 	}
 	return f, nil
 }
 
 // inner is what stands between auth and a handler.
-func (f *front) inner(next http.Handler, open bool, fail httpx.Fail) http.Handler {
+func (f *front) inner(next http.Handler, open, own bool, fail httpx.Fail) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if x, ok := w.(*exchange); ok {
-			if u := cloud.CallerFrom(r.Context()).User; u != nil {
-				x.user = u.Name
+			if c := cloud.CallerFrom(r.Context()); c.User != nil {
+				x.user = c.User.Name
+			} else if c.Visitor != nil {
+				x.user = "link:" + string(c.Visitor.Share)
 			}
 		}
 		// A browser sends Basic credentials by itself, also when the page of
 		// somebody else asks it to.
-		if err := f.cross.Check(r); err != nil {
+		if err := f.cross.Check(r); own && err != nil {
 			fail(w, r, cloud.Refuse(cloud.Permission, "Pages of other sites may not do this."))
 			return
 		}
@@ -145,7 +148,7 @@ func (f *front) done(x *exchange, r *http.Request) {
 	p := recover()
 	if p != nil && p != http.ErrAbortHandler {
 		f.metrics.panics.Inc()
-		x.request.Log.Error("panic", "panic", p, "method", r.Method, "path", r.URL.Path, "stack", string(debug.Stack()))
+		x.request.Log.Error("panic", "panic", p, "method", r.Method, "path", httpx.LogPath(r), "stack", string(debug.Stack()))
 		if x.status == 0 {
 			x.fail(r, cloud.Other)
 			p = nil
@@ -160,7 +163,7 @@ func (f *front) done(x *exchange, r *http.Request) {
 	f.metrics.observe(r.Method, x.status, took)
 	if f.log.Enabled(r.Context(), slog.LevelInfo) {
 		x.request.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
-			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", x.status),
+			slog.String("method", r.Method), slog.String("path", httpx.LogPath(r)), slog.Int("status", x.status),
 			slog.Int64("bytes", x.bytes), slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("from", r.RemoteAddr),
 			slog.String("user", x.user), slog.String("proto", r.Proto), slog.Bool("whole", p == nil))
 	}

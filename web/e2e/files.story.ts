@@ -103,6 +103,11 @@ test('moving by dragging, and one question for all conflicts', async () => {
   expect((await dav('GET', 'Drag/b.txt')).status).toBe(200)
   await page.getByRole('button', { name: 'Undo' }).last().click()
   await expectNames(page, ['a (2).txt', 'a.txt', 'b.txt'])
+
+  // The trash takes what is dropped on it.
+  await row(page, 'a (2).txt').dragTo(page.getByRole('link', { name: 'Trash' }))
+  await expectNames(page, ['a.txt', 'b.txt'])
+  await page.getByText('“a (2).txt” is in the trash').waitFor()
   expect(tab.problems).toEqual([])
 })
 

@@ -61,7 +61,6 @@ export const may = {
   rename: (i: Item) => i.can.includes('N') || i.can.includes('V'),
   remove: (i: Item) => i.can.includes('D'),
   addFile: (i: Item) => i.can.includes('CK') || i.can.includes('C'),
-  addFolder: (i: Item) => i.can.includes('K'),
   download: (i: Item) => !i.can.includes('X'),
 }
 
