@@ -262,10 +262,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.serve(w, r)
 }
 
+// others are trees in which there is nothing of the app, whether or not
+// somebody else serves them here.
+var others = []string{"/.well-known/", "/api/", "/assets/", "/auth-app/", "/data/", "/dav/", "/graph/", "/konnect/", "/ocs/", "/remote.php/", "/signin/", "/webdav/"}
+
 // isPlace tells whether a path that is no file may be a place in the app: one
 // without a dot in its last name, or one that a person opens.
 func isPlace(r *http.Request) bool {
-	for _, tree := range []string{"/assets/", "/.well-known/"} {
+	for _, tree := range others {
 		if strings.HasPrefix(r.URL.Path, tree) {
 			return false
 		}
