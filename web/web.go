@@ -67,10 +67,8 @@ type handler struct {
 	index *page
 }
 
-// documents are the pages that are loaded by themselves. The last two are
-// where OpenID Connect comes back to.
-var documents = []string{"index.html", "silent.html"}
-
+// renamed are files that are served under other names: the page to which
+// OpenID Connect comes back in a frame is registered with this one.
 var renamed = map[string]string{"silent.html": "oidc-silent-redirect.html"}
 
 const (
