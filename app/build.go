@@ -140,7 +140,7 @@ var services = map[string][]string{
 	"thumbnails":         nil,
 	"userlog":            nil,
 	"users":              {"users"},
-	"web":                {"wellknown"},
+	"web":                {"web", "wellknown"},
 	"webdav":             {"dav"},
 	"webfinger":          {"webfinger"},
 }

@@ -31,6 +31,7 @@ import (
 	"opencloud/directory/profile"
 	"opencloud/directory/secret"
 	"opencloud/storage/posix"
+	"opencloud/web"
 )
 
 // modules is the system in one look, in the order of starting: whoever keeps
@@ -57,6 +58,7 @@ func modules() []Module {
 		{"sse", []string{"files", "people"}, startSSE},
 		{"ocs", []string{"files", "people", "signed"}, startOCS},
 		{"wellknown", []string{"auth"}, startWellknown},
+		{"web", []string{"webfinger"}, startWeb},
 	}
 }
 
@@ -180,11 +182,17 @@ func startOIDC(_ context.Context, s *System) error {
 
 func startWebfinger(_ context.Context, s *System) error {
 	opts := s.Config.Webfinger
-	if opts.Issuer = s.Config.ExternalIssuer(); opts.Issuer == "" {
-		opts.Issuer = s.Config.Site().String()
-	}
+	opts.Issuer = issuer(s)
 	s.Webfinger = webfinger.New(opts)
 	return nil
+}
+
+// issuer is who signs people in.
+func issuer(s *System) string {
+	if other := s.Config.ExternalIssuer(); other != "" {
+		return other
+	}
+	return s.Config.Site().String()
 }
 
 func startStorage(ctx context.Context, s *System) error {
@@ -371,4 +379,13 @@ func passwords(o core.PasswordOptions) ocs.Passwords {
 func startWellknown(_ context.Context, s *System) error {
 	s.Wellknown = wellknown.New(wellknown.Options{Product: product, ProductVersion: Version, Edition: edition, Version: legacy})
 	return nil
+}
+
+func startWeb(_ context.Context, s *System) error {
+	opts := s.Config.Webfinger
+	var err error
+	s.Web, err = web.New(web.Built(), web.Options{
+		Product: product, URL: s.Config.Site(), Issuer: issuer(s), Client: opts.WebID, Scopes: opts.WebScopes,
+	})
+	return err
 }

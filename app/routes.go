@@ -24,8 +24,10 @@ type Route struct {
 // routes is the table. The longest path wins, and of equal ones the first
 // whose methods fit. Routes of modules that do not run are left out.
 func routes(s *System) []Route {
+	reading := []string{http.MethodGet, http.MethodHead}
 	tus := []string{http.MethodPost, http.MethodPatch}
 	all := []Route{
+		{"/", reading, s.Web, true, httpx.WriteText},
 		{"/", nil, s.Wellknown, true, httpx.WriteText},
 		{"/.well-known/openid-configuration", nil, s.IDP, true, httpx.WriteText},
 		{"/.well-known/openid-configuration", nil, s.OIDC, true, httpx.WriteText},
@@ -55,6 +57,8 @@ func routes(s *System) []Route {
 		{"/remote.php/", tus, s.TUS, false, httpx.FailOData},
 		{"/remote.php/", nil, s.DAV, false, httpx.FailDAV},
 		{"/signin/", nil, s.IDP, true, httpx.WriteText},
+		{"/status", nil, s.Wellknown, true, httpx.WriteText},
+		{"/status.php", nil, s.Wellknown, true, httpx.WriteText},
 		{"/webdav/", tus, s.TUS, false, httpx.FailOData},
 		{"/webdav/", nil, s.DAV, false, httpx.FailDAV},
 	}

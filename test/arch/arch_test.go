@@ -25,11 +25,12 @@ var may = map[string][]string{
 	"search":    {"cloud", "search"},
 	"core":      {"cloud"}, // no driver: rules do not know disks
 	"api/httpx": {"cloud"},
-	"api":       {"cloud", "api/httpx"},                                   // not core, not drivers, not each other
+	"api":       {"cloud", "api/httpx"}, // not core, not drivers, not each other
+	"web":       {"cloud", "api/httpx"},
 	"config":    {"cloud", "core", "storage", "directory", "auth", "api"}, // for their Options only
-	"app":       {"cloud", "core", "storage", "directory", "auth", "api", "config"},
-	"cmd":       {"cloud", "core", "storage", "directory", "auth", "api", "config", "app"},
-	"test":      {"cloud", "core", "storage", "directory", "auth", "api", "config", "app", "test"},
+	"app":       {"cloud", "core", "storage", "directory", "auth", "api", "config", "web"},
+	"cmd":       {"cloud", "core", "storage", "directory", "auth", "api", "config", "web", "app"},
+	"test":      {"cloud", "core", "storage", "directory", "auth", "api", "config", "web", "app", "test"},
 }
 
 // kits are ordinary packages that tests of other floors may use.
