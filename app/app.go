@@ -34,17 +34,19 @@ type System struct {
 	Store     cloud.Store
 	Files     cloud.Files
 	Uploads   cloud.Uploads
+	Shares    cloud.Shares
 	People    cloud.People
 	Education cloud.Education // nil: there are no schools
 
 	Credentials []cloud.Credentials // of all modules that keep some
+	SignIns     cloud.SignIns       // nil: somebody else signs people in
 	AppTokens   cloud.AppTokens
 	Signer      *signed.Signer
 
 	// What the protocols serve; nil: not running.
-	DAV, TUS, Graph, OCS, Settings, Tokens, IDP, Webfinger, Wellknown, Web http.Handler
+	DAV, TUS, Graph, OCS, Settings, Tokens, IDP, OIDC, Webfinger, Wellknown, Web http.Handler
 
-	core          *core.Core                // Files and Uploads
+	core          *core.Core                // Files, Uploads and Shares
 	alive         func(session string) bool // of the sessions that we know; nil: of all
 	adminPassword string                    // see Started
 	closers       []func() error            // in the order of starting

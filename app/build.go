@@ -88,6 +88,12 @@ func wanted(cfg *config.Config) ([]string, error) {
 	if err := each(cfg.Add, add); err != nil {
 		return nil, err
 	}
+	// Either we sign people in, or somebody else does.
+	if cfg.ExternalIssuer() != "" {
+		delete(set, "idp")
+	} else {
+		delete(set, "oidc")
+	}
 	return slices.Sorted(maps.Keys(set)), nil
 }
 
@@ -102,7 +108,7 @@ var services = map[string][]string{
 	"audit":              nil,
 	"auth-app":           {"app-tokens", "auth-app"},
 	"auth-basic":         {"auth"},
-	"auth-bearer":        {"auth"},
+	"auth-bearer":        {"auth", "oidc"},
 	"auth-machine":       nil,
 	"auth-service":       nil,
 	"clientlog":          nil,
@@ -122,7 +128,7 @@ var services = map[string][]string{
 	"ocs":                {"ocs"},
 	"policies":           nil,
 	"postprocessing":     nil,
-	"proxy":              {"auth"},
+	"proxy":              {"auth", "oidc"},
 	"search":             nil,
 	"settings":           {"settings"},
 	"sharing":            nil,

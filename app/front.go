@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -56,13 +57,13 @@ func newFront(s *System, table []Route, m *metrics) (*front, error) {
 	f.routes = byLength(table)
 	for i := range f.routes {
 		rt := &f.routes[i]
-		rt.Handler = s.Auth.Wrap(f.inner(rt.Handler, rt.Open, rt.Fail), rt.Open, rt.Fail)
+		rt.Handler = s.Auth.Wrap(f.inner(rt.Handler, rt.Open, !slices.Contains(crossing, rt.Path), rt.Fail), rt.Open, rt.Fail)
 	}
 	return f, nil
 }
 
 // inner is what stands between auth and a handler.
-func (f *front) inner(next http.Handler, open bool, fail httpx.Fail) http.Handler {
+func (f *front) inner(next http.Handler, open, own bool, fail httpx.Fail) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if x, ok := w.(*exchange); ok {
 			if u := cloud.CallerFrom(r.Context()).User; u != nil {
@@ -71,7 +72,7 @@ func (f *front) inner(next http.Handler, open bool, fail httpx.Fail) http.Handle
 		}
 		// A browser sends Basic credentials by itself, also when the page of
 		// somebody else asks it to.
-		if err := f.cross.Check(r); err != nil {
+		if err := f.cross.Check(r); own && err != nil {
 			fail(w, r, cloud.Refuse(cloud.Permission, "Pages of other sites may not do this."))
 			return
 		}

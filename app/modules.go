@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"path/filepath"
+	"time"
 
 	"opencloud/api/apptokens"
 	"opencloud/api/dav"
@@ -17,12 +18,14 @@ import (
 	"opencloud/auth/bearer"
 	"opencloud/auth/idp"
 	"opencloud/auth/machine"
+	"opencloud/auth/oidc"
 	"opencloud/auth/signed"
 	"opencloud/cloud"
 	"opencloud/core"
 	"opencloud/directory/builtin"
 	"opencloud/directory/ldap"
 	"opencloud/directory/profile"
+	"opencloud/directory/secret"
 	"opencloud/storage/posix"
 	"opencloud/web"
 )
@@ -34,6 +37,7 @@ func modules() []Module {
 		{"users", nil, startUsers},
 		{"auth", []string{"users"}, startAuth},
 		{"idp", []string{"users", "auth"}, startIDP},
+		{"oidc", []string{"users", "auth"}, startOIDC},
 		{"app-tokens", []string{"users", "auth"}, startAppTokens},
 		{"signed", []string{"users", "auth"}, startSigned},
 		{"webfinger", []string{"auth"}, startWebfinger},
@@ -42,10 +46,10 @@ func modules() []Module {
 		{"dav", []string{"files", "signed"}, startDAV},
 		{"tus", []string{"files", "auth"}, startTUS},
 		{"people", []string{"users", "auth", "files"}, startPeople},
-		{"graph", []string{"files", "people"}, startGraph},
+		{"graph", []string{"files", "people", "signed"}, startGraph},
 		{"settings", []string{"people"}, startSettings},
 		{"auth-app", []string{"app-tokens", "people"}, startAuthApp},
-		{"ocs", []string{"files", "signed"}, startOCS},
+		{"ocs", []string{"files", "people", "signed"}, startOCS},
 		{"wellknown", []string{"auth"}, startWellknown},
 		{"web", []string{"webfinger"}, startWeb},
 	}
@@ -145,14 +149,35 @@ func startIDP(_ context.Context, s *System) error {
 	s.closers = append(s.closers, p.Close)
 	s.Auth.Add(bearer.New(s.Directory, p))
 	s.Auth.NeedsMore(p.NeedsMore)
-	s.alive = func(session string) bool { return p.Alive(session, "") }
+	s.Credentials = append(s.Credentials, p)
+	s.SignIns = p
+	s.alive = func(session string) bool { return p.Alive(&bearer.Token{Session: session}) }
 	s.IDP = p.Handler(s.Auth.Guess)
+	return nil
+}
+
+func startOIDC(_ context.Context, s *System) error {
+	opts := s.Config.OIDC.Options
+	opts.Insecure = opts.Insecure || s.Config.Insecure
+	finger := &s.Config.Webfinger
+	opts.Clients = []string{finger.WebID, finger.DesktopID, finger.AndroidID, finger.IOSID}
+	i, err := oidc.Open(s.Config.OIDC.Path, s.Directory, opts, s.Log)
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, i.Close)
+	s.Auth.Add(bearer.New(s.Directory, i))
+	s.Credentials = append(s.Credentials, i)
+	s.alive = func(session string) bool { return i.Alive(&bearer.Token{Session: session, Issued: time.Now()}) }
+	s.OIDC = i.Handler()
 	return nil
 }
 
 func startWebfinger(_ context.Context, s *System) error {
 	opts := s.Config.Webfinger
-	opts.Issuer = s.Config.Site().String()
+	if opts.Issuer = s.Config.ExternalIssuer(); opts.Issuer == "" {
+		opts.Issuer = s.Config.Site().String()
+	}
 	s.Webfinger = webfinger.New(opts)
 	return nil
 }
@@ -168,8 +193,15 @@ func startStorage(ctx context.Context, s *System) error {
 }
 
 func startFiles(_ context.Context, s *System) error {
-	s.core = core.New(s.Store, s.Config.Core)
-	s.Files, s.Uploads = s.core, s.core
+	opts, cost := s.Config.Core, s.Config.IDM.Options
+	secrets, err := secret.New(secret.Options{Memory: cost.Memory, Time: cost.Time, Threads: cost.Threads, Checks: cost.Checks, Remember: cost.Remember})
+	if err != nil {
+		return err
+	}
+	opts.Secrets, opts.Log = secrets, s.Log
+	s.core = core.New(s.Store, opts)
+	s.Files, s.Uploads, s.Shares = s.core, s.core, s.core
+	s.closers = append(s.closers, s.core.Close)
 	return nil
 }
 
@@ -180,7 +212,7 @@ func startPeople(_ context.Context, s *System) error {
 	}
 	s.closers = append(s.closers, profiles.Close)
 	opts := s.Config.People
-	opts.Credentials = s.Credentials
+	opts.Credentials, opts.SignIns = s.Credentials, s.SignIns
 	opts.Guess = func(account string, check func() error) error {
 		_, err := s.Auth.Guess("", account, func() (*cloud.User, error) { return nil, check() })
 		return err
@@ -224,7 +256,15 @@ func startTUS(_ context.Context, s *System) error {
 func startGraph(_ context.Context, s *System) error {
 	opts := s.Config.Graph
 	opts.Product, opts.Education = product, s.Education
-	s.Graph = graph.New(s.Files, s.People, opts)
+	if s.Signer != nil {
+		opts.Links = s.Signer.Links
+	}
+	for _, id := range opts.Roles {
+		if r, ok := cloud.ShareRoleBy(id); !ok || r.ID != id {
+			return cloud.Refuse(cloud.Invalid, "There is no role %q (GRAPH_AVAILABLE_ROLES).", id)
+		}
+	}
+	s.Graph = graph.New(s.Files, s.Shares, s.People, opts)
 	return nil
 }
 
@@ -242,17 +282,24 @@ const (
 )
 
 func startOCS(_ context.Context, s *System) error {
-	opts := ocs.Options{
-		Product: product, ProductVersion: Version, Edition: edition, Version: legacy,
-		MaxQuota: s.Config.Core.MaxQuota, NoVersions: s.Config.Core.NoVersions,
-		TusVersion: tus.Version, TusExtensions: tus.Extensions,
-		MaxChunkSize: s.Config.Uploads.MaxChunkSize, MethodOverride: s.Config.Uploads.MethodOverride,
-		Password: passwords(s.Config.People.Password), MinSearch: s.Config.People.MinSearch,
+	opts, rules := s.Config.OCS, s.Config.Core
+	if opts.DefaultLink != 0 && opts.DefaultLink != 1 {
+		return cloud.Refuse(cloud.Invalid, "A link is by default for 0 or 1 (FRONTEND_DEFAULT_LINK_PERMISSIONS), not %d.", opts.DefaultLink)
+	}
+	opts.Product, opts.ProductVersion, opts.Edition, opts.Version = product, Version, edition, legacy
+	opts.MaxQuota, opts.NoVersions = rules.MaxQuota, rules.NoVersions
+	opts.LinkPassword, opts.WritableLinkPassword, opts.AutoAccept = rules.LinkPassword, rules.WritableLinkPassword, rules.AutoAccept
+	opts.TusVersion, opts.TusExtensions = tus.Version, tus.Extensions
+	opts.MaxChunkSize, opts.MethodOverride = s.Config.Uploads.MaxChunkSize, s.Config.Uploads.MethodOverride
+	opts.Password, opts.MinSearch = passwords(s.Config.People.Password), s.Config.People.MinSearch
+	opts.Elsewhere = s.Config.IDM.Backend == "ldap" && !s.Config.LDAP.Write
+	if roles := s.Config.Graph.Roles; len(roles) > 0 {
+		opts.Roles = roles
 	}
 	if s.Signer != nil {
 		opts.SigningKey = s.Signer.Key
 	}
-	s.OCS = ocs.New(s.Files, opts)
+	s.OCS = ocs.New(s.Files, s.Shares, s.People, opts)
 	return nil
 }
 

@@ -29,8 +29,10 @@ func routes(s *System) []Route {
 		{"/", reading, s.Web, true, httpx.WriteText},
 		{"/", nil, s.Wellknown, true, httpx.WriteText},
 		{"/.well-known/openid-configuration", nil, s.IDP, true, httpx.WriteText},
+		{"/.well-known/openid-configuration", nil, s.OIDC, true, httpx.WriteText},
 		{"/.well-known/webfinger", nil, s.Webfinger, true, httpx.WriteText},
 		{"/auth-app/tokens", nil, s.Tokens, false, httpx.FailOData},
+		{"/backchannel_logout", nil, s.OIDC, true, httpx.WriteText},
 		{"/data/", nil, s.TUS, false, httpx.FailOData},
 		{"/dav/", tus, s.TUS, false, httpx.FailOData},
 		{"/dav/", nil, s.DAV, false, httpx.FailDAV},
@@ -39,8 +41,10 @@ func routes(s *System) []Route {
 		{"/konnect/", nil, s.IDP, true, httpx.WriteText},
 		{"/ocs/", nil, s.OCS, false, httpx.FailOCS},
 		{"/ocs/v1.php/cloud/capabilities", nil, s.OCS, true, httpx.FailOCS},
+		{"/ocs/v1.php/apps/files_sharing/api/v1/tokeninfo/unprotected/", nil, s.OCS, true, httpx.FailOCS},
 		{"/ocs/v1.php/config", nil, s.OCS, true, httpx.FailOCS},
 		{"/ocs/v2.php/cloud/capabilities", nil, s.OCS, true, httpx.FailOCS},
+		{"/ocs/v2.php/apps/files_sharing/api/v1/tokeninfo/unprotected/", nil, s.OCS, true, httpx.FailOCS},
 		{"/ocs/v2.php/config", nil, s.OCS, true, httpx.FailOCS},
 		{"/remote.php/", tus, s.TUS, false, httpx.FailOData},
 		{"/remote.php/", nil, s.DAV, false, httpx.FailDAV},
@@ -52,6 +56,10 @@ func routes(s *System) []Route {
 	}
 	return slices.DeleteFunc(all, func(r Route) bool { return r.Handler == nil })
 }
+
+// crossing are the routes that pages of other sites may call with any method:
+// nothing there looks at what a browser adds by itself.
+var crossing = []string{"/konnect/"}
 
 // byLength puts the routes into the order in which they are tried.
 func byLength(all []Route) []Route {

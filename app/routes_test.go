@@ -52,7 +52,7 @@ func system(t testing.TB, env ...string) *System {
 	return s
 }
 
-func frontOf(t *testing.T, s *System, table []Route) *front {
+func frontOf(t testing.TB, s *System, table []Route) *front {
 	t.Helper()
 	f, err := newFront(s, table, newMetrics())
 	if err != nil {
@@ -76,7 +76,9 @@ var open = []string{
 	"/", "/",
 	"/.well-known/openid-configuration", "/.well-known/webfinger",
 	"/konnect/",
+	"/ocs/v1.php/apps/files_sharing/api/v1/tokeninfo/unprotected/",
 	"/ocs/v1.php/cloud/capabilities", "/ocs/v1.php/config",
+	"/ocs/v2.php/apps/files_sharing/api/v1/tokeninfo/unprotected/",
 	"/ocs/v2.php/cloud/capabilities", "/ocs/v2.php/config",
 	"/signin/",
 	"/status", "/status.php",
@@ -235,6 +237,8 @@ func TestWanted(t *testing.T) {
 		all = append(all, m.Name)
 	}
 	slices.Sort(all)
+	everything := slices.Clone(all)
+	all = slices.DeleteFunc(all, func(m string) bool { return m == "oidc" })
 	without := func(names ...string) []string {
 		return slices.DeleteFunc(slices.Clone(all), func(m string) bool { return slices.Contains(names, m) })
 	}
@@ -250,6 +254,9 @@ func TestWanted(t *testing.T) {
 		{[]string{"OC_RUN_SERVICES=graph,storage-users", "OC_ADD_RUN_SERVICES=ocs"}, []string{"files", "graph", "ocs"}},
 		{[]string{"OC_ADD_RUN_SERVICES=antivirus"}, all},
 		{[]string{"OC_RUN_SERVICES=tus"}, []string{"tus"}},
+		{[]string{"OC_OIDC_ISSUER=https://localhost:9200/"}, all},
+		{[]string{"OC_OIDC_ISSUER=https://sso.example.org"}, slices.DeleteFunc(everything, func(m string) bool { return m == "idp" })},
+		{[]string{"OC_OIDC_ISSUER=https://sso.example.org", "OC_RUN_SERVICES=idp,proxy"}, []string{"auth", "oidc"}},
 	} {
 		got, err := wanted(settings(t, c.env...))
 		if err != nil {

@@ -16,12 +16,12 @@ import (
 
 // A browser keeps cookies and signs in at the front.
 type browser struct {
-	t   *testing.T
+	t   testing.TB
 	f   *front
 	jar http.CookieJar
 }
 
-func newBrowser(t *testing.T, f *front) *browser {
+func newBrowser(t testing.TB, f *front) *browser {
 	jar, _ := cookiejar.New(nil)
 	return &browser{t, f, jar}
 }
@@ -51,6 +51,11 @@ func (b *browser) signIn() string {
 
 // signInAs is signIn for a user with the password of all tests.
 func (b *browser) signInAs(name string) string {
+	b.t.Helper()
+	return b.enter(name, password)
+}
+
+func (b *browser) enter(name, password string) string {
 	b.t.Helper()
 	r := httptest.NewRequest("POST", b.f.site.Abs("/signin/v1/identifier/_/logon"), strings.NewReader(`{"params":["`+name+`","`+password+`","1"],"hello":{"client_id":"web","flow":"oidc"}}`))
 	r.Header.Set("Content-Type", "application/json")

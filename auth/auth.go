@@ -126,6 +126,8 @@ func (a *Auth) Wrap(next http.Handler, open bool, fail func(http.ResponseWriter,
 			var t *throttled
 			if errors.As(err, &t) {
 				w.Header().Set("Retry-After", strconv.Itoa(t.seconds()))
+			} else if cloud.KindOf(err) == cloud.Unavailable {
+				w.Header().Set("Retry-After", "5")
 			}
 			fail(w, r, cloud.E("auth", cloud.Ref{}, err))
 			return

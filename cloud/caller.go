@@ -4,7 +4,11 @@ import "context"
 
 // A Caller is on whose behalf something is done.
 type Caller struct {
-	User *User // nil: nobody
+	User *User // nil: nobody, or the holder of a link
+	// Visitor is set when the caller holds a link and has shown its password.
+	// One with a User, too, is a user who visits: they have the rights of the
+	// link alone.
+	Visitor *Visitor
 	// Session is the id of the one that the caller's credentials belong to;
 	// empty for those that belong to none, such as a password.
 	Session string
@@ -38,6 +42,13 @@ func CallerFrom(ctx context.Context) Caller {
 	return c
 }
 
+// A Visitor is the holder of a link.
+type Visitor struct {
+	Token string
+	Share ShareID
+	Of    Ref // the node of the link; Path is empty
+}
+
 // InPerson tells whether the user has signed in, and not a program or an
 // address that the user gave away. Only such a caller may change how somebody
 // signs in: what was given away must be possible to take back.
@@ -49,4 +60,12 @@ func (c Caller) ID() UserID {
 		return ""
 	}
 	return c.User.ID
+}
+
+// Via is the link that the caller came by; empty for none.
+func (c Caller) Via() ShareID {
+	if c.Visitor == nil {
+		return ""
+	}
+	return c.Visitor.Share
 }

@@ -21,6 +21,7 @@ type (
 	GroupID  string
 	SpaceID  string // "<storage>$<space>", both UUIDs
 	NodeID   string // a UUID, unique within its space; the reserved ones are in ids.go
+	ShareID  string // a UUID
 	UploadID string // 1 to 128 of A-Z, a-z, 0-9, "-" and "_"
 )
 
@@ -43,7 +44,10 @@ type Node struct {
 	Space  SpaceID
 	Parent NodeID // empty at the root, TrashID in the bin
 	Name   string // empty at the root
-	Path   string // from the root of the space (or of the bin), like Ref.Path
+	// Path is from the root of the space (or of the bin), like Ref.Path. Files
+	// shows no more of it than the caller may know: from the highest directory
+	// on that is theirs to see, which then has neither Path nor Parent.
+	Path   string
 	Dir    bool
 	Size   int64     // of a directory: of everything below it
 	MTime  time.Time // of a directory: of the last change at or below it
@@ -51,12 +55,14 @@ type Node struct {
 	Sums   Sums      // of a file
 	State  State
 	Traits Traits            // which of the next three it has, so that a listing need not load them
-	Grants []Grant           // made on this node; those on its ancestors hold too
+	Grants []Grant           // made on this node; those on its ancestors hold too. From Files: those the caller may see
 	Locks  []Lock            // from a Store: on this node; from Files: also the deep ones above, none expired
 	Attrs  map[string]string // dead properties, tags, favourites: see attrs.go
 	Bin    *Bin              // not nil for a direct entry of the bin
 
-	// Filled in by Files for the caller at hand; a Store leaves it zero.
+	// Rights are what the caller at hand may do with the node; a Store leaves
+	// them zero. To move, rename or delete a node one needs the right to from
+	// above: what was granted on the very node is for what it holds.
 	Rights Rights
 }
 
@@ -91,19 +97,39 @@ const (
 	Project  SpaceKind = "project"
 )
 
-// A Subject is whom a grant is for. Exactly one field is set.
+// A Subject is whom a grant is for. Exactly one field is set, but Files and
+// Shares leave out the token of a link that gives more than the caller has.
 type Subject struct {
 	User  UserID  `json:",omitempty"`
 	Group GroupID `json:",omitempty"`
+	Link  string  `json:",omitempty"` // the token of a link: whoever knows it
 }
 
-// A Grant gives a subject rights on a node and on everything below it.
+// A Grant gives a subject rights on a node and on everything below it. What
+// was granted to a user or group without any rights denies: of what is granted
+// further up nothing holds there and below, and nothing else on the node
+// itself. It does not bind who may deny there, so that nobody is locked out of
+// what they manage; but the links from above end there for everybody, because
+// anybody may hold one.
 type Grant struct {
+	ID      ShareID // stays when the grant changes
 	To      Subject
 	Rights  Rights
 	By      UserID    `json:",omitempty"`
 	Made    time.Time `json:",omitzero"`
-	Expires time.Time `json:",omitzero"` // zero: never
+	Expires time.Time `json:",omitzero"`  // zero: never
+	Link    *Link     `json:",omitempty"` // of a grant to the holders of a link
+}
+
+// A Link is what there is to say of a link beside its grant. One without
+// rights is internal: it names the node to those who may see it anyway.
+type Link struct {
+	Name  string `json:",omitempty"`
+	Quick bool   `json:",omitempty"` // the one for "copy link"; one a node at most
+	// Secret is the hash of a password, empty for none. It leaves core as
+	// Protected only.
+	Secret    string `json:",omitempty"`
+	Protected bool   `json:"-"`
 }
 
 // A Lock is a WebDAV lock (RFC 4918, section 6).
@@ -170,7 +196,8 @@ type Change struct {
 // return Invalid for a malformed Ref and Unavailable when the storage fails.
 type Files interface {
 	// Spaces yields the spaces that the caller is a member of, disabled ones
-	// included, and makes the caller's personal space when it is missing.
+	// included, and makes the caller's personal space when it is missing. The
+	// last one is the Shares space.
 	Spaces(ctx context.Context) iter.Seq2[*Space, error]
 	// AllSpaces yields those of others, too, for a caller with ListSpaces. Of
 	// these it tells no more than what the Space says, and nothing of what is
@@ -188,8 +215,8 @@ type Files interface {
 	RemoveSpace(ctx context.Context, id SpaceID, purge bool) error
 
 	Stat(ctx context.Context, ref Ref) (*Node, error)
-	// List yields the children of a directory in no particular order. Grants
-	// and Attrs may be left out, as Traits tells; Stat has them.
+	// List yields the children of a directory in no particular order. Attrs may
+	// be left out, as Traits tells; Stat has them. Grants are there.
 	List(ctx context.Context, ref Ref) iter.Seq2[*Node, error]
 	// Open returns a file's content, or that of one of its versions when
 	// version is not empty, and the node it belongs to. The content is that of
@@ -198,6 +225,11 @@ type Files interface {
 	Open(ctx context.Context, ref Ref, version string) (io.ReadSeekCloser, *Node, error)
 	// Put writes a file; made says that it is new. The parent must exist
 	// (Conflict). It returns once the write is durable.
+	//
+	// Who may add to a directory, but neither list nor read what is there,
+	// replaces nothing and learns nothing: a name that is taken gets a number,
+	// a folder that is there already counts as made, and the node that comes
+	// back is as if all had been free.
 	Put(ctx context.Context, ref Ref, body io.Reader, how Put) (n *Node, made bool, err error)
 	// MakeDir is Exist when the name is taken, Conflict when the parent is missing.
 	MakeDir(ctx context.Context, ref Ref, how Conditions) (*Node, error)

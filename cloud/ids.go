@@ -44,11 +44,30 @@ func (s SpaceID) Storage() string {
 // ItemID is how clients name a node: "<storage>$<space>!<node>".
 func ItemID(s SpaceID, n NodeID) string { return string(s) + "!" + string(n) }
 
+// MountID is the id of a node in the Shares space: "<storage>:<space>:<node>".
+func MountID(s SpaceID, n NodeID) NodeID {
+	return NodeID(s.Storage()) + ":" + s.Root() + ":" + n
+}
+
+// ParseMountID is what a MountID was made of.
+func ParseMountID(id NodeID) (Ref, bool) {
+	storage, rest, _ := strings.Cut(string(id), ":")
+	root, node, ok := strings.Cut(rest, ":")
+	if !ok || !validID(storage) || !validID(root) || !validID(node) {
+		return Ref{}, false
+	}
+	return Ref{Space: SpaceID(storage + "$" + root), Node: NodeID(node)}, true
+}
+
 // ParseItemID takes apart an ItemID, or the id of a space alone, which names its root.
 func ParseItemID(id string) (Ref, error) {
 	space, node, _ := strings.Cut(id, "!")
 	storage, root, ok := strings.Cut(space, "$")
-	if !ok || !validID(storage) || !validID(root) || node != "" && !validID(node) {
+	known := node == "" || validID(node)
+	if !known && SpaceID(space) == SharesSpace {
+		_, known = ParseMountID(NodeID(node))
+	}
+	if !ok || !validID(storage) || !validID(root) || !known {
 		return Ref{}, Refuse(Invalid, "This is not the id of a space or an item.")
 	}
 	return Ref{Space: SpaceID(space), Node: NodeID(node)}, nil

@@ -20,6 +20,7 @@ type User struct {
 	Role      string    // id of a role of the whole system, see permissions.go; empty: may nothing
 	Disabled  bool      `json:",omitempty"`
 	Made      time.Time `json:",omitzero"` // filled in by Directory, to the second; zero: not known
+	ReadOnly  bool      `json:"-"`         // filled in by Directory: but role and language it cannot be changed, nor removed
 }
 
 // UserKind is a user type of the Graph API.
@@ -123,6 +124,22 @@ type People interface {
 	// password and for a new one against the policy.
 	ChangePassword(ctx context.Context, current, next string) error
 
+	// Sessions are where a user is signed in, the one used last first. Those
+	// of others need ManageUsers, here and in what follows.
+	Sessions(ctx context.Context, of UserID) ([]Session, error)
+	// EndSession ends one; NotExist when the user has no such.
+	EndSession(ctx context.Context, of UserID, id string) error
+	// EndSessions ends all, but not that of the caller.
+	EndSessions(ctx context.Context, of UserID) error
+	// LastSignIn is when a user last signed in; zero: never, or nobody knows.
+	LastSignIn(ctx context.Context, of UserID) (time.Time, error)
+	// Factors are what a user has to sign in with besides the password.
+	Factors(ctx context.Context, of UserID) ([]Factor, error)
+	// ResetFactors takes them all away from somebody else, who has lost them,
+	// and ends the sessions. One's own is Permission: that is done where one
+	// signs in.
+	ResetFactors(ctx context.Context, of UserID) error
+
 	// Group finds one by "id" or "name".
 	Group(ctx context.Context, by, value string) (*Group, error)
 	// Groups is Directory.Groups, with the bounds of Users.
@@ -186,6 +203,49 @@ type Credentials interface {
 	SignOut(ctx context.Context, of UserID) error
 	// Forget drops all there is of a user.
 	Forget(ctx context.Context, of UserID) error
+}
+
+// A Session is a browser or an app in which somebody is signed in.
+type Session struct {
+	ID     string
+	App    string    // its name; empty: a browser
+	Device string    // what it says that it runs on: "Firefox, Linux"; may be empty
+	From   string    // the address that it was last seen at
+	Began  time.Time // when the user signed in
+	Seen   time.Time // when it was last used, give or take some minutes
+}
+
+// A Factor is something to sign in with besides the password.
+type Factor struct {
+	Kind FactorKind
+	ID   string // of a passkey
+	Name string // of a passkey
+	Made time.Time
+	Used time.Time `json:",omitzero"` // of a passkey; zero: never
+	Left int       // how many recovery codes
+}
+
+// FactorKind says what a factor is.
+type FactorKind string
+
+const (
+	Passkey  FactorKind = "passkey"
+	Codes    FactorKind = "codes"    // of an app
+	Recovery FactorKind = "recovery" // codes on paper
+)
+
+// SignIns knows where and with what people sign in. Only core asks it; there
+// may be none, when somebody else signs people in.
+type SignIns interface {
+	// Sessions come in no particular order.
+	Sessions(ctx context.Context, of UserID) ([]Session, error)
+	// EndSession is NotExist when the user has no such.
+	EndSession(ctx context.Context, of UserID, id string) error
+	// LastSignIn is zero for who never did.
+	LastSignIn(ctx context.Context, of UserID) (time.Time, error)
+	Factors(ctx context.Context, of UserID) ([]Factor, error)
+	// ResetFactors takes all factors away.
+	ResetFactors(ctx context.Context, of UserID) error
 }
 
 // A Credential is one of them, as its user may know it: no secret is in it.

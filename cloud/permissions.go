@@ -78,6 +78,11 @@ const (
 	ManageSelf     SystemPermission = "Self.ReadWrite.own"
 	SetLanguage    SystemPermission = "Language.ReadWrite.own"
 
+	CreateShares SystemPermission = "Shares.Write.all"
+	CreateLinks  SystemPermission = "PublicLink.Write.all"
+	// WithoutPassword is for links to look at where others need a password.
+	WithoutPassword SystemPermission = "ReadOnlyPublicLinkPassword.Delete.all"
+
 	CreateHome    SystemPermission = "Drives.Create.own" // have a personal space
 	CreateSpaces  SystemPermission = "Drives.Create.all"
 	ListSpaces    SystemPermission = "Drives.List.all"

@@ -23,8 +23,11 @@ type Choice struct {
 	Flags map[string]bool `json:",omitempty"` // those left out have their default
 }
 
-// PreferLanguage is User.Language, seen as a preference.
-const PreferLanguage = "aa8cfbe5-95d4-4f7e-a032-c3c01f5f062f"
+// Preferences that the system itself looks at.
+const (
+	PreferLanguage   = "aa8cfbe5-95d4-4f7e-a032-c3c01f5f062f" // User.Language, seen as a preference
+	PreferAutoAccept = "ec3ed4a3-3946-4efc-8f9f-76d38b12d3a9" // Mount.Synced of what is newly shared
+)
 
 // Preferences are all there are. The events are told about in the bell and by mail.
 func Preferences() []Preference {
@@ -32,7 +35,7 @@ func Preferences() []Preference {
 	return []Preference{
 		{PreferLanguage, "language", SetLanguage, Choice{}, nil},
 		{"33ffb5d6-cd07-4dc0-afb0-84f7559ae438", "disable-email-notifications", "EmailNotifications.ReadWriteDisabled.own", Choice{Flag: new(false)}, nil},
-		{"ec3ed4a3-3946-4efc-8f9f-76d38b12d3a9", "auto-accept-shares", "AutoAcceptShares.ReadWriteDisabled.own", Choice{Flag: new(true)}, nil},
+		{PreferAutoAccept, "auto-accept-shares", "AutoAcceptShares.ReadWriteDisabled.own", Choice{Flag: new(true)}, nil},
 		{"08dec2fe-3f97-42a9-9d1b-500855e92f25", "email-sending-interval-options", "EmailSendingInterval.ReadWrite.own", Choice{Text: "instant"}, []string{"instant", "daily", "weekly", "never"}},
 		{"872d8ef6-6f2a-42ab-af7d-f53cc81d7046", "event-share-created-options", "Event.ShareCreated.ReadWrite.own", told, nil},
 		{"d7484394-8321-4c84-9677-741ba71e1f80", "event-share-removed-options", "Event.ShareRemoved.ReadWrite.own", told, nil},

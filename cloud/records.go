@@ -11,6 +11,7 @@ type Record struct {
 	Space SpaceID   `json:"space"`
 	Kind  Event     `json:"kind"`
 	By    UserID    `json:"by,omitempty"`
+	Via   ShareID   `json:"via,omitempty"` // the link whose holder did it
 	For   string    `json:"for,omitempty"` // the Initiator-ID, so that a client knows its own echo
 	At    time.Time `json:"at"`
 
@@ -27,6 +28,12 @@ type Record struct {
 	OldParent NodeID `json:"oldparent,omitempty"`
 	OldName   string `json:"oldname,omitempty"`
 	OldPath   string `json:"oldpath,omitempty"` // of Trashed
+
+	// Of Regranted: the grants that are new or changed, as they are now, and
+	// those that are gone or changed, as they were; without secrets. Taken by
+	// nobody: it had expired.
+	Given []Grant `json:"given,omitempty"`
+	Taken []Grant `json:"taken,omitempty"`
 }
 
 // Event is what kind of change a record tells of.

@@ -71,18 +71,17 @@ func (r Rights) Actions() iter.Seq[string] {
 	}
 }
 
-// Roles on the root of a space. Managers may do everything.
-const (
-	SpaceViewer  = CanStat | CanPath | CanQuota | CanList | CanRead | CanListTrash | CanListGrants
-	SpaceEditor  = SpaceViewer | CanWrite | CanMakeDir | CanMove | CanDelete | CanRestore | CanListVersions | CanRevert
-	SpaceManager = AllRights
-)
+// Expired tells whether a grant holds no more.
+func (g *Grant) Expired(now time.Time) bool { return !g.Expires.IsZero() && !now.Before(g.Expires) }
 
-// Holds tells whether a grant gives its rights to the user at a time.
-func (g *Grant) Holds(u *User, now time.Time) bool {
-	if u == nil || !g.Expires.IsZero() && !now.Before(g.Expires) {
-		return false
-	}
-	return g.To.User != "" && g.To.User == u.ID ||
-		g.To.Group != "" && slices.Contains(u.Groups, g.To.Group)
+// Denies tells whether a grant takes away instead of giving.
+func (g *Grant) Denies() bool { return g.Rights == NoRights && g.To.Link == "" && g.Link == nil }
+
+// Concerns tells whether a grant is for the user, directly or by a group.
+func (g *Grant) Concerns(u *User) bool {
+	return u != nil && (g.To.User != "" && g.To.User == u.ID ||
+		g.To.Group != "" && slices.Contains(u.Groups, g.To.Group))
 }
+
+// Holds tells whether a grant is for the user at a time.
+func (g *Grant) Holds(u *User, now time.Time) bool { return g.Concerns(u) && !g.Expired(now) }

@@ -92,19 +92,28 @@ func (p *People) chooser(ctx context.Context, of cloud.UserID, needs cloud.Syste
 }
 
 func (p *People) choices(ctx context.Context, u *cloud.User) (map[string]cloud.Choice, error) {
+	all, err := choicesIn(ctx, p.profiles, u.ID)
+	if err != nil {
+		return nil, err
+	}
+	if u.Language != "" {
+		all[cloud.PreferLanguage] = cloud.Choice{Text: u.Language}
+	}
+	return all, nil
+}
+
+// choicesIn are those that are kept in a document.
+func choicesIn(ctx context.Context, profiles cloud.Profiles, of cloud.UserID) (map[string]cloud.Choice, error) {
 	all := map[string]cloud.Choice{}
-	body, err := p.profiles.Document(ctx, u.ID, choiceDocument)
+	body, err := profiles.Document(ctx, of, choiceDocument)
 	switch {
 	case errors.Is(err, cloud.NotExist):
 	case err != nil:
 		return nil, err
 	default:
 		if err := json.Unmarshal(body, &all); err != nil {
-			return nil, fmt.Errorf("choices of the user %s: %w", u.ID, err)
+			return nil, fmt.Errorf("choices of the user %s: %w", of, err)
 		}
-	}
-	if u.Language != "" {
-		all[cloud.PreferLanguage] = cloud.Choice{Text: u.Language}
 	}
 	return all, nil
 }

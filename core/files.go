@@ -10,8 +10,16 @@ import (
 )
 
 func (c *Core) Stat(ctx context.Context, ref cloud.Ref) (*cloud.Node, error) {
-	n, err := c.stat(ctx, ref)
-	return n, cloud.E("core.Stat", ref, err)
+	v, err := c.through(ctx, ref)
+	var n *cloud.Node
+	switch {
+	case err != nil:
+	case v.root():
+		n, err = c.sharesRoot(ctx)
+	default:
+		n, err = c.stat(ctx, v.Ref)
+	}
+	return v.show(n), cloud.E("core.Stat", ref, err)
 }
 
 func (c *Core) stat(ctx context.Context, ref cloud.Ref) (*cloud.Node, error) {
@@ -24,18 +32,26 @@ func (c *Core) stat(ctx context.Context, ref cloud.Ref) (*cloud.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.dress(ctx, sp, n.Node, n.Rights)
+	return c.dress(&n), nil
 }
 
 func (c *Core) List(ctx context.Context, ref cloud.Ref) iter.Seq2[*cloud.Node, error] {
 	return wrap("core.List", ref, func(yield func(*cloud.Node, error) bool) {
-		sp, err := c.enter(ctx, ref.Space)
+		v, err := c.through(ctx, ref)
+		if err == nil && v.root() {
+			c.listShares(ctx, yield)
+			return
+		}
+		var sp *space
+		if err == nil {
+			sp, err = c.enter(ctx, v.Space)
+		}
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		defer c.leave(sp)
-		dir, err := c.at(ctx, sp, ref, cloud.CanList)
+		dir, err := c.at(ctx, sp, v.Ref, cloud.CanList)
 		if err == nil && !dir.Dir {
 			err = cloud.Refuse(cloud.Invalid, "This is a file: it has no members.")
 		}
@@ -43,17 +59,12 @@ func (c *Core) List(ctx context.Context, ref cloud.Ref) iter.Seq2[*cloud.Node, e
 			yield(nil, err)
 			return
 		}
-		now := c.now()
 		for n, err := range c.store.Children(ctx, sp.id, dir.ID) {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			r := dir.Rights
-			if n.Traits&cloud.HasGrants != 0 {
-				r |= sp.own(dir.user, n.ID, now)
-			}
-			if _, err = c.dress(ctx, sp, n, r); !yield(n, err) || err != nil {
+			if n = c.dressAt(&dir, n); n.Rights.Has(cloud.CanStat) && !yield(v.member(n), nil) {
 				return
 			}
 		}
@@ -72,9 +83,18 @@ func wrap(op string, ref cloud.Ref, seq iter.Seq2[*cloud.Node, error]) iter.Seq2
 }
 
 func (c *Core) Open(ctx context.Context, ref cloud.Ref, version string) (io.ReadSeekCloser, *cloud.Node, error) {
-	body, n, err := c.open(ctx, ref, version)
-	return body, n, cloud.E("core.Open", ref, err)
+	v, err := c.through(ctx, ref)
+	if err == nil && v.root() {
+		err = errNoContent
+	}
+	if err != nil {
+		return nil, nil, cloud.E("core.Open", ref, err)
+	}
+	body, n, err := c.open(ctx, v.Ref, version)
+	return body, v.show(n), cloud.E("core.Open", ref, err)
 }
+
+var errNoContent = cloud.Refuse(cloud.Invalid, "This is a folder: it has no content of its own.")
 
 func (c *Core) open(ctx context.Context, ref cloud.Ref, version string) (io.ReadSeekCloser, *cloud.Node, error) {
 	sp, err := c.enter(ctx, ref.Space)
@@ -91,7 +111,7 @@ func (c *Core) open(ctx context.Context, ref cloud.Ref, version string) (io.Read
 		return nil, nil, err
 	}
 	if n.Dir {
-		return nil, nil, cloud.Refuse(cloud.Invalid, "This is a folder: it has no content of its own.")
+		return nil, nil, errNoContent
 	}
 	id := n.ID
 	if version != "" {
@@ -109,17 +129,17 @@ func (c *Core) open(ctx context.Context, ref cloud.Ref, version string) (io.Read
 		}
 		return nil, nil, cloud.Refuse(cloud.Permission, "The file was set aside because its content is not safe.")
 	}
-	got, err = c.dress(ctx, sp, got, n.Rights)
-	if err != nil {
-		body.Close()
-		return nil, nil, err
-	}
-	return body, got, nil
+	n.Node = got
+	return body, c.dress(&n), nil
 }
 
 func (c *Core) Put(ctx context.Context, ref cloud.Ref, body io.Reader, how cloud.Put) (*cloud.Node, bool, error) {
-	n, made, err := c.put(ctx, ref, body, how)
-	return n, made, cloud.E("core.Put", ref, err)
+	v, err := c.into(ctx, ref)
+	if err != nil {
+		return nil, false, cloud.E("core.Put", ref, err)
+	}
+	n, made, err := c.put(ctx, v.Ref, body, how)
+	return v.show(n), made, cloud.E("core.Put", ref, err)
 }
 
 func (c *Core) put(ctx context.Context, ref cloud.Ref, body io.Reader, how cloud.Put) (*cloud.Node, bool, error) {
@@ -138,6 +158,9 @@ func (c *Core) put(ctx context.Context, ref cloud.Ref, body io.Reader, how cloud
 // write puts content into a place, by all the rules. They are asked before
 // the first byte, to refuse early, and again when the content is whole.
 func (c *Core) write(ctx context.Context, p place, w cloud.Write, how cloud.Conditions) (*cloud.Node, bool, error) {
+	if p.blind {
+		return c.drop(ctx, p, w, how)
+	}
 	sp := p.dir.space
 	var reserved int64
 	defer func() { sp.release(reserved) }()
@@ -148,15 +171,15 @@ func (c *Core) write(ctx context.Context, p place, w cloud.Write, how cloud.Cond
 		if err := met(how, now); err != nil {
 			return err
 		}
-		may, old := p.dir.Rights, int64(0)
+		dir, old := p.dir.again(c.now()), int64(0)
+		may := dir.below
 		if now != nil {
-			may |= sp.own(p.dir.user, now.ID, c.now())
-			old = now.Size
+			may, old = sp.enters(p.dir.who, dir, now, c.now()).here, now.Size
 		}
 		if err := allow(may, cloud.CanWrite); err != nil {
 			return err
 		}
-		if err := c.unlocked(ctx, p, now, how.Tokens); err != nil {
+		if err := c.unlocked(p, now, how.Tokens); err != nil {
 			return err
 		}
 		sp.release(reserved)
@@ -199,17 +222,16 @@ func (c *Core) write(ctx context.Context, p place, w cloud.Write, how cloud.Cond
 	if err != nil {
 		return nil, false, err
 	}
-	r := p.dir.Rights
-	if n.Traits&cloud.HasGrants != 0 {
-		r |= sp.own(p.dir.user, n.ID, c.now())
-	}
-	n, err = c.dress(ctx, sp, n, r)
-	return n, made, err
+	return c.dressAt(&p.dir, n), made, nil
 }
 
 func (c *Core) MakeDir(ctx context.Context, ref cloud.Ref, how cloud.Conditions) (*cloud.Node, error) {
-	n, err := c.makeDir(ctx, ref, how)
-	return n, cloud.E("core.MakeDir", ref, err)
+	v, err := c.into(ctx, ref)
+	if err != nil {
+		return nil, cloud.E("core.MakeDir", ref, err)
+	}
+	n, err := c.makeDir(ctx, v.Ref, how)
+	return v.show(n), cloud.E("core.MakeDir", ref, err)
 }
 
 func (c *Core) makeDir(ctx context.Context, ref cloud.Ref, how cloud.Conditions) (*cloud.Node, error) {
@@ -225,24 +247,35 @@ func (c *Core) makeDir(ctx context.Context, ref cloud.Ref, how cloud.Conditions)
 	if p.now != nil {
 		return nil, cloud.Exist
 	}
-	if err := allow(p.dir.Rights, cloud.CanMakeDir); err != nil {
+	if err := allow(p.dir.reach.below, cloud.CanMakeDir); err != nil {
 		return nil, err
 	}
 	if err := met(how, nil); err != nil {
 		return nil, err
 	}
-	if err := c.unlocked(ctx, p, nil, how.Tokens); err != nil {
+	if err := c.unlocked(p, nil, how.Tokens); err != nil {
 		return nil, err
+	}
+	if p.blind {
+		return c.dropDir(ctx, p)
 	}
 	n, err := c.store.MakeDir(ctx, sp.id, p.dir.ID, p.name)
 	if err != nil {
 		return nil, err
 	}
-	return c.dress(ctx, sp, n, p.dir.Rights)
+	return c.dressAt(&p.dir, n), nil
 }
 
 func (c *Core) Remove(ctx context.Context, ref cloud.Ref, how cloud.Conditions) error {
-	return cloud.E("core.Remove", ref, c.remove(ctx, ref, how))
+	v, err := c.inside(ctx, ref)
+	switch {
+	case err != nil:
+	case v.atMount():
+		err = c.unmount(ctx, v, how)
+	default:
+		err = c.remove(ctx, v.Ref, how)
+	}
+	return cloud.E("core.Remove", ref, err)
 }
 
 func (c *Core) remove(ctx context.Context, ref cloud.Ref, how cloud.Conditions) error {
@@ -276,8 +309,14 @@ func (c *Core) discard(ctx context.Context, p place, how cloud.Conditions) error
 	if err := met(how, p.now); err != nil {
 		return err
 	}
+	if err := c.whole(ctx, sp, p.dir.who, p.now); err != nil {
+		return err
+	}
 	below, err := c.leaveTree(ctx, p, how.Tokens)
 	if err != nil {
+		return err
+	}
+	if err := c.stayDenied(ctx, p); err != nil {
 		return err
 	}
 	if _, err := c.store.Move(ctx, sp.id, p.now.ID, cloud.TrashID, ""); err != nil {
@@ -288,8 +327,12 @@ func (c *Core) discard(ctx context.Context, p place, how cloud.Conditions) error
 }
 
 func (c *Core) Change(ctx context.Context, ref cloud.Ref, ch cloud.Change) (*cloud.Node, error) {
-	n, err := c.change(ctx, ref, ch)
-	return n, cloud.E("core.Change", ref, err)
+	v, err := c.inside(ctx, ref)
+	if err != nil {
+		return nil, cloud.E("core.Change", ref, err)
+	}
+	n, err := c.change(ctx, v.Ref, ch)
+	return v.show(n), cloud.E("core.Change", ref, err)
 }
 
 func (c *Core) change(ctx context.Context, ref cloud.Ref, ch cloud.Change) (*cloud.Node, error) {
@@ -302,7 +345,7 @@ func (c *Core) change(ctx context.Context, ref cloud.Ref, ch cloud.Change) (*clo
 	if err != nil {
 		return nil, err
 	}
-	if err := c.mayTouch(ctx, sp, n.user, n.ID, ch.Tokens); err != nil {
+	if err := c.mayTouch(sp, n.who, n.chain, ch.Tokens); err != nil {
 		return nil, err
 	}
 	got, err := c.store.Edit(ctx, sp.id, n.ID, func(n *cloud.Node) error {
@@ -317,7 +360,8 @@ func (c *Core) change(ctx context.Context, ref cloud.Ref, ch cloud.Change) (*clo
 	if err != nil {
 		return nil, err
 	}
-	return c.dress(ctx, sp, got, n.Rights)
+	n.Node = got
+	return c.dress(&n), nil
 }
 
 func setAttrs(n *cloud.Node, change map[string]*string) error {

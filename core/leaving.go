@@ -22,7 +22,9 @@ func (c *Core) removeHome(ctx context.Context, of cloud.UserID) error {
 }
 
 // forgetSubject takes away all grants to a user or group, in all spaces, and
-// the unfinished uploads of the user.
+// the unfinished uploads of the user. What the user has shared with others
+// stays: those who manage it see it, and can take it back. In the user's own
+// space it goes with the space.
 func (c *Core) forgetSubject(ctx context.Context, who cloud.Subject) error {
 	var ids []cloud.SpaceID
 	for s, err := range c.store.Spaces(ctx) {
@@ -35,6 +37,9 @@ func (c *Core) forgetSubject(ctx context.Context, who cloud.Subject) error {
 		if err := found(c.forgetIn(ctx, id, who)); err != nil {
 			return err
 		}
+	}
+	if who.User != "" {
+		c.forgetJail(who.User)
 	}
 	return nil
 }
@@ -55,18 +60,12 @@ func (c *Core) forgetIn(ctx context.Context, id cloud.SpaceID, who cloud.Subject
 	}
 	sp.mu.RUnlock()
 	for _, n := range nodes {
-		got, err := c.store.Edit(ctx, id, n, func(n *cloud.Node) error {
-			n.Grants = slices.DeleteFunc(slices.Clone(n.Grants), to)
-			return nil
+		_, err := c.regrant(ctx, sp, n, func(gs []cloud.Grant) ([]cloud.Grant, error) {
+			return slices.DeleteFunc(gs, to), nil
 		})
 		if err := found(err); err != nil {
 			return err
 		}
-		sp.mu.Lock()
-		if got != nil {
-			sp.grants[n] = got.Grants
-		}
-		sp.mu.Unlock()
 	}
 	if who.User == "" {
 		return nil

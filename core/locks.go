@@ -39,87 +39,65 @@ func (sp *space) inForce(chain []cloud.NodeID, now time.Time) (ls []cloud.Lock) 
 	return ls
 }
 
-// locksOn is what Files shows as a node's locks.
-func (c *Core) locksOn(ctx context.Context, sp *space, n *cloud.Node) ([]cloud.Lock, error) {
-	if !sp.anyLocks() {
-		return nil, nil
-	}
-	chain, err := c.store.Ancestors(ctx, sp.id, n.ID)
-	if err != nil {
-		if errors.Is(err, cloud.NotExist) {
-			return nil, nil // gone between listing and here
-		}
-		return nil, err
-	}
-	ls := sp.inForce(chain, c.now())
-	for i := range ls {
-		if ls[i].Path = n.Path; ls[i].Node != n.ID {
-			// As many names up as the lock's node is above.
-			up := len(chain) - 1 - slices.Index(chain, ls[i].Node)
-			names := strings.Split(n.Path, "/")
-			ls[i].Path = strings.Join(names[:max(len(names)-up, 0)], "/")
-		}
-	}
-	return ls, nil
-}
-
 // submitted tells whether the user holds one of the locks and says so. With
 // no locks there is nothing to hold (RFC 4918, sections 6.4 and 7.1).
-func submitted(ls []cloud.Lock, u *cloud.User, tokens []string) error {
+func submitted(ls []cloud.Lock, by cloud.UserID, tokens []string) error {
 	if len(ls) == 0 {
 		return nil
 	}
 	for _, l := range ls {
-		if l.By == u.ID && slices.Contains(tokens, l.Token) {
+		if l.By == by && slices.Contains(tokens, l.Token) {
 			return nil
 		}
 	}
 	return cloud.Locked
 }
 
-// mayTouch is Locked when a lock keeps the user from altering a node.
-func (c *Core) mayTouch(ctx context.Context, sp *space, u *cloud.User, id cloud.NodeID, tokens []string) error {
+// mayTouch is Locked when a lock keeps somebody from altering a node.
+func (c *Core) mayTouch(sp *space, p principal, chain []cloud.NodeID, tokens []string) error {
 	if !sp.anyLocks() {
 		return nil
 	}
-	chain, err := c.store.Ancestors(ctx, sp.id, id)
-	if err != nil {
-		return err
-	}
-	return submitted(sp.inForce(chain, c.now()), u, tokens)
+	return submitted(sp.inForce(chain, c.now()), p.id(), tokens)
 }
 
 // unlocked says whether content may be put into a place: over what stands
 // there, or as a new member of the directory, whose own lock counts then
 // whatever its depth (RFC 4918, section 7.4).
-func (c *Core) unlocked(ctx context.Context, p place, now *cloud.Node, tokens []string) error {
-	id := p.dir.ID
-	if now != nil {
-		id = now.ID
+func (c *Core) unlocked(p place, now *cloud.Node, tokens []string) error {
+	chain := p.dir.chain
+	if now != nil && now.ID != p.dir.ID {
+		chain = append(slices.Clip(chain), now.ID)
 	}
-	return c.mayTouch(ctx, p.dir.space, p.dir.user, id, tokens)
+	return c.mayTouch(p.dir.space, p.dir.who, chain, tokens)
 }
 
 // leaveTree says whether a node may leave its directory: neither it, nor the
 // directory, nor anything below it may be locked by somebody else. It returns
 // the nodes that carry locks, from the node down.
 func (c *Core) leaveTree(ctx context.Context, p place, tokens []string) (below []cloud.NodeID, err error) {
-	sp, u := p.dir.space, p.dir.user
+	sp := p.dir.space
 	if !sp.anyLocks() {
 		return nil, nil
 	}
-	for _, id := range []cloud.NodeID{p.dir.ID, p.now.ID} {
-		if err := c.mayTouch(ctx, sp, u, id, tokens); err != nil {
+	for _, n := range []*cloud.Node{nil, p.now} {
+		if err := c.unlocked(p, n, tokens); err != nil {
 			return nil, err
 		}
 	}
-	below, err = c.lockedBelow(ctx, sp, p.now)
+	if below, err = c.lockedBelow(ctx, sp, p.now); err != nil {
+		return nil, err
+	}
 	for _, id := range below {
+		chain, err := c.store.Ancestors(ctx, sp.id, id)
 		if err == nil {
-			err = c.mayTouch(ctx, sp, u, id, tokens)
+			err = c.mayTouch(sp, p.dir.who, chain, tokens)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
-	return below, err
+	return below, nil
 }
 
 // lockedBelow finds the nodes with locks at and below a node.
@@ -194,7 +172,19 @@ func (c *Core) setLocks(ctx context.Context, sp *space, id cloud.NodeID, fn func
 }
 
 func (c *Core) Lock(ctx context.Context, ref cloud.Ref, want cloud.Lock, how cloud.Conditions) (cloud.Lock, *cloud.Node, bool, error) {
-	l, n, made, err := c.lock(ctx, ref, want, how)
+	v, err := c.into(ctx, ref)
+	if err != nil {
+		return want, nil, false, cloud.E("core.Lock", ref, err)
+	}
+	l, n, made, err := c.lock(ctx, v.Ref, want, how)
+	n = v.show(n)
+	if n != nil {
+		for _, x := range n.Locks {
+			if x.Token == l.Token {
+				l = x
+			}
+		}
+	}
 	return l, n, made, cloud.E("core.Lock", ref, err)
 }
 
@@ -213,7 +203,10 @@ func (c *Core) lock(ctx context.Context, ref cloud.Ref, want cloud.Lock, how clo
 	}
 	want.Timeout = min(want.Timeout, c.opts.MaxLock)
 	want.Expires = c.now().Add(want.Timeout)
-	want.By = p.dir.user.ID
+	want.By = p.dir.who.id()
+	if p.blind {
+		return l, nil, false, cloud.Permission
+	}
 	if n = p.now; n == nil {
 		if want.Token != "" {
 			return l, nil, false, cloud.Precondition // nothing to make longer
@@ -226,9 +219,11 @@ func (c *Core) lock(ctx context.Context, ref cloud.Ref, want cloud.Lock, how clo
 		if err != nil {
 			return l, nil, false, err
 		}
-		if n.Rights == 0 {
-			n.Rights = p.dir.Rights
-		}
+	}
+	at := p.dir
+	if n.ID != at.ID {
+		at = spot{sp, at.who, append(slices.Clip(at.chain), n.ID), sp.enters(at.who, at.reach, n, c.now()), n}
+		n.Rights = at.reach.here
 	}
 	if err := met(how, n); err != nil {
 		return l, nil, false, err
@@ -239,31 +234,21 @@ func (c *Core) lock(ctx context.Context, ref cloud.Ref, want cloud.Lock, how clo
 	sp.locking.Lock()
 	defer sp.locking.Unlock()
 	if want.Token != "" {
-		l, err = c.refresh(ctx, sp, n, want)
+		l, err = c.refresh(ctx, sp, at.chain, want)
 	} else {
-		l, err = c.take(ctx, sp, n, want)
+		l, err = c.take(ctx, sp, &at, want)
 	}
 	if err != nil {
 		return l, nil, false, err
 	}
-	n, err = c.dress(ctx, sp, n, n.Rights)
-	for _, x := range n.Locks {
-		if x.Token == l.Token {
-			l = x
-		}
-	}
-	return l, n, made, err
+	return l, c.dress(&at), made, nil
 }
 
 // take adds a lock unless one in force forbids it (RFC 4918, section 6.1).
-func (c *Core) take(ctx context.Context, sp *space, n *cloud.Node, want cloud.Lock) (cloud.Lock, error) {
-	chain, err := c.store.Ancestors(ctx, sp.id, n.ID)
-	if err != nil {
-		return want, err
-	}
-	others := sp.inForce(chain, c.now())
+func (c *Core) take(ctx context.Context, sp *space, n *spot, want cloud.Lock) (cloud.Lock, error) {
+	others := sp.inForce(n.chain, c.now())
 	if want.Deep && n.Dir {
-		below, err := c.lockedBelow(ctx, sp, n)
+		below, err := c.lockedBelow(ctx, sp, n.Node)
 		if err != nil {
 			return want, err
 		}
@@ -296,11 +281,7 @@ func (c *Core) take(ctx context.Context, sp *space, n *cloud.Node, want cloud.Lo
 
 // refresh makes a lock last longer, on the node or, when it is a deep one, on
 // what it was taken on (RFC 4918, section 9.10.2).
-func (c *Core) refresh(ctx context.Context, sp *space, n *cloud.Node, want cloud.Lock) (l cloud.Lock, err error) {
-	chain, err := c.store.Ancestors(ctx, sp.id, n.ID)
-	if err != nil {
-		return l, err
-	}
+func (c *Core) refresh(ctx context.Context, sp *space, chain []cloud.NodeID, want cloud.Lock) (l cloud.Lock, err error) {
 	for _, held := range sp.inForce(chain, c.now()) {
 		if held.Token != want.Token || held.By != want.By {
 			continue
@@ -318,7 +299,11 @@ func (c *Core) refresh(ctx context.Context, sp *space, n *cloud.Node, want cloud
 }
 
 func (c *Core) Unlock(ctx context.Context, ref cloud.Ref, token string) error {
-	return cloud.E("core.Unlock", ref, c.unlock(ctx, ref, token))
+	v, err := c.inside(ctx, ref)
+	if err == nil {
+		err = c.unlock(ctx, v.Ref, token)
+	}
+	return cloud.E("core.Unlock", ref, err)
 }
 
 func (c *Core) unlock(ctx context.Context, ref cloud.Ref, token string) error {
@@ -333,15 +318,11 @@ func (c *Core) unlock(ctx context.Context, ref cloud.Ref, token string) error {
 	}
 	sp.locking.Lock()
 	defer sp.locking.Unlock()
-	chain, err := c.store.Ancestors(ctx, sp.id, n.ID)
-	if err != nil {
-		return err
-	}
-	for _, l := range sp.inForce(chain, c.now()) {
+	for _, l := range sp.inForce(n.chain, c.now()) {
 		if l.Token != token {
 			continue
 		}
-		if l.By != n.user.ID {
+		if l.By != n.who.id() {
 			return cloud.Refuse(cloud.Permission, "Only who locked it can unlock it.")
 		}
 		return c.setLocks(ctx, sp, l.Node, func(ls []cloud.Lock) ([]cloud.Lock, error) {

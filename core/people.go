@@ -28,6 +28,8 @@ type PeopleOptions struct {
 	Guess func(account string, check func() error) error `yaml:"-"`
 	// Credentials are told of new passwords and of users who go.
 	Credentials []cloud.Credentials `yaml:"-"`
+	// SignIns knows who is signed in where; nil: nobody does.
+	SignIns cloud.SignIns `yaml:"-"`
 	// Log is told what went wrong beside the requests; nil: slog.Default.
 	Log *slog.Logger `yaml:"-"`
 	// Schools forget users and groups that go; nil: there are none.
@@ -58,8 +60,9 @@ type People struct {
 var _ cloud.People = (*People)(nil)
 
 // NewPeople puts the rules over a directory. From then on a personal space is
-// made only for whom the directory knows, so call it before c is used. It goes
-// on with what an earlier one has left; Close ends that.
+// made only for whom the directory knows, things are shared with nobody else,
+// and the passwords of links keep to the policy, so call it before c is used. It
+// goes on with what an earlier one has left; Close ends that.
 func NewPeople(c *Core, dir cloud.Directory, profiles cloud.Profiles, opts PeopleOptions) (*People, error) {
 	policy, err := NewPolicy(opts.Password)
 	if err != nil {
@@ -72,6 +75,9 @@ func NewPeople(c *Core, dir cloud.Directory, profiles cloud.Profiles, opts Peopl
 	}
 	if opts.Guess == nil {
 		opts.Guess = func(_ string, check func() error) error { return check() }
+	}
+	if opts.SignIns == nil {
+		opts.SignIns = noSignIns{}
 	}
 	if opts.Log == nil {
 		opts.Log = slog.Default()
@@ -87,7 +93,7 @@ func NewPeople(c *Core, dir cloud.Directory, profiles cloud.Profiles, opts Peopl
 	if err := p.recallExports(); err != nil {
 		return nil, cloud.E("core.NewPeople", cloud.Ref{}, err)
 	}
-	c.dir = dir
+	c.dir, c.profiles, c.policy = dir, profiles, policy
 	p.removed.mu.Lock()
 	p.wake(0)
 	p.removed.mu.Unlock()

@@ -97,6 +97,14 @@ func drain[T any](seq func(func(T, error) bool)) (all []T, err error) {
 
 // Who may do what: an operation and those who may. Everybody else is refused
 // with Permission (or the kind that is named), nobody with Unauthorized.
+// there is nil for what would have been done if it were there.
+func there(err error) error {
+	if errors.Is(err, cloud.NotExist) {
+		return nil
+	}
+	return err
+}
+
 func TestWhoMay(t *testing.T) {
 	everybody := "admin spaceadmin user light none"
 	for _, op := range []struct {
@@ -174,6 +182,17 @@ func TestWhoMay(t *testing.T) {
 		}},
 		{"remove somebody", "admin", func(w *town, ctx context.Context) error { return w.RemoveUser(ctx, w.users["other"].ID) }},
 		{"remove oneself", "", func(w *town, ctx context.Context) error { return w.RemoveUser(ctx, cloud.CallerFrom(ctx).ID()) }},
+		{"see where one is signed in, and sign out", everybody, func(w *town, ctx context.Context) error {
+			me := cloud.CallerFrom(ctx).ID()
+			return errors.Join(second(w.Sessions(ctx, me)), second(w.Factors(ctx, me)), second(w.LastSignIn(ctx, me)), w.EndSessions(ctx, me), there(w.EndSession(ctx, me, "x")))
+		}},
+		{"see where somebody is signed in", "admin", func(w *town, ctx context.Context) error { return second(w.Sessions(ctx, w.users["other"].ID)) }},
+		{"see when somebody was signed in", "admin", func(w *town, ctx context.Context) error { return second(w.LastSignIn(ctx, w.users["other"].ID)) }},
+		{"see how somebody signs in", "admin", func(w *town, ctx context.Context) error { return second(w.Factors(ctx, w.users["other"].ID)) }},
+		{"end a session of somebody", "admin", func(w *town, ctx context.Context) error { return there(w.EndSession(ctx, w.users["other"].ID, "x")) }},
+		{"sign somebody out", "admin", func(w *town, ctx context.Context) error { return w.EndSessions(ctx, w.users["other"].ID) }},
+		{"take somebody's factors away", "admin", func(w *town, ctx context.Context) error { return w.ResetFactors(ctx, w.users["other"].ID) }},
+		{"take one's own factors away", "", func(w *town, ctx context.Context) error { return w.ResetFactors(ctx, cloud.CallerFrom(ctx).ID()) }},
 
 		{"know a group", everybody, func(w *town, ctx context.Context) error { return second(w.Group(ctx, "id", string(w.crew.ID))) }},
 		{"list groups", "admin", func(w *town, ctx context.Context) error { return second(drain(w.Groups(ctx, ""))) }},
@@ -523,6 +542,20 @@ func TestChangePassword(t *testing.T) {
 	w.verifies("user", "another fine secret")
 	w.is("too many guesses", w.ChangePassword(ctx, "another fine secret", "a third fine secret"), cloud.Throttled)
 	equal(t, "guessed at", strings.Join(guesses, " "), "user user user user user user")
+}
+
+// Whom another system keeps does not lose their files here first.
+func TestRemoveUserKeptElsewhere(t *testing.T) {
+	w := settle(t, PeopleOptions{})
+	home, other := w.home("other"), w.users["other"].ID
+	if _, err := w.ChangeUser(w.as("admin"), other, cloud.UserChange{Disabled: new(true)}); err != nil {
+		t.Fatal(err)
+	}
+	w.dir.ReadOnly = true
+	w.is("RemoveUser", w.RemoveUser(w.as("admin"), other), cloud.NotSupported)
+	if _, err := w.store.Space(t.Context(), home.ID); err != nil {
+		t.Errorf("their space: %v", err)
+	}
 }
 
 func TestRemoveUser(t *testing.T) {

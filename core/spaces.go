@@ -12,15 +12,16 @@ import (
 )
 
 func (c *Core) Spaces(ctx context.Context) iter.Seq2[*cloud.Space, error] {
-	return c.spacesFor(ctx, "core.Spaces", func(*cloud.User) bool { return false })
+	return c.spacesFor(ctx, "core.Spaces", true)
 }
 
 func (c *Core) AllSpaces(ctx context.Context) iter.Seq2[*cloud.Space, error] {
-	return c.spacesFor(ctx, "core.AllSpaces", func(u *cloud.User) bool { return u.May(cloud.ListSpaces) })
+	return c.spacesFor(ctx, "core.AllSpaces", false)
 }
 
-// spacesFor yields the caller's spaces, and those of others to whom all is true.
-func (c *Core) spacesFor(ctx context.Context, op string, all func(*cloud.User) bool) iter.Seq2[*cloud.Space, error] {
+// spacesFor yields the spaces of the caller: only those, with the Shares space,
+// or those of others, too, if they may list them.
+func (c *Core) spacesFor(ctx context.Context, op string, own bool) iter.Seq2[*cloud.Space, error] {
 	return func(yield func(*cloud.Space, error) bool) {
 		fail := func(err error) { yield(nil, cloud.E(op, cloud.Ref{}, err)) }
 		u, err := caller(ctx)
@@ -32,7 +33,7 @@ func (c *Core) spacesFor(ctx context.Context, op string, all func(*cloud.User) b
 			fail(err)
 			return
 		}
-		others := all(u)
+		others := !own && u.May(cloud.ListSpaces)
 		for s, err := range c.store.Spaces(ctx) {
 			if err != nil {
 				fail(err)
@@ -55,17 +56,24 @@ func (c *Core) spacesFor(ctx context.Context, op string, all func(*cloud.User) b
 				return
 			}
 		}
+		if own {
+			s, err := c.sharesSpace(ctx)
+			yield(s, cloud.E(op, cloud.Ref{}, err))
+		}
 	}
 }
 
 // outline is a space as it stands in a list of all: it does not bring the
 // space into memory, for most will not be asked for again.
 func (c *Core) outline(ctx context.Context, u *cloud.User, s *cloud.Space) (*cloud.Space, error) {
+	now := c.now()
 	for i := range s.Root.Grants {
-		if g := &s.Root.Grants[i]; g.Holds(u, c.now()) {
+		if g := &s.Root.Grants[i]; g.Concerns(u) && !g.Expired(now) {
 			s.Root.Rights |= g.Rights
 		}
 	}
+	p := principal{user: u} // who may list spaces sees the members, but opens no links
+	s.Root.Grants = p.shown(s.Root.Grants, s.Root.ID, s.Root.Rights|cloud.CanListGrants, c.now())
 	s.Free = max(s.Quota-s.Root.Size, 0)
 	var err error
 	if s.Quota == 0 {
@@ -86,14 +94,14 @@ func (c *Core) showFor(ctx context.Context, u *cloud.User, s *cloud.Space, all b
 		return nil, err
 	}
 	defer c.leave(sp)
-	r := sp.own(u, s.ID.Root(), c.now())
-	if err := allow(r, 0); err != nil && !all {
+	r := sp.atRoot(u, c.now())
+	if err := allow(r.here, 0); err != nil && !all {
 		return nil, err
 	}
 	if s.Free, err = c.free(ctx, sp); err != nil {
 		return nil, err
 	}
-	s.Root.Rights = r
+	s.Root = c.dressed(sp, principal{user: u}, s.Root, r, nil)
 	return s, nil
 }
 
@@ -106,6 +114,9 @@ func (c *Core) space(ctx context.Context, id cloud.SpaceID) (*cloud.Space, error
 	u, err := caller(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if id == cloud.SharesSpace {
+		return c.sharesSpace(ctx)
 	}
 	s, err := c.store.Space(ctx, id)
 	if err != nil {
@@ -159,7 +170,7 @@ func (c *Core) makeHome(ctx context.Context, u *cloud.User, id cloud.SpaceID) (*
 	if name == "" {
 		name = u.Name
 	}
-	return c.store.SetSpace(ctx, &cloud.Space{
+	return c.newSpace(ctx, &cloud.Space{
 		ID:    id,
 		Kind:  cloud.Personal,
 		Name:  name,
@@ -172,7 +183,16 @@ func (c *Core) makeHome(ctx context.Context, u *cloud.User, id cloud.SpaceID) (*
 }
 
 func (c *Core) managed(u *cloud.User) cloud.Grant {
-	return cloud.Grant{To: cloud.Subject{User: u.ID}, Rights: cloud.SpaceManager, By: u.ID, Made: c.now()}
+	return cloud.Grant{ID: newShareID(), To: cloud.Subject{User: u.ID}, Rights: cloud.SpaceManager, By: u.ID, Made: c.now().UTC()}
+}
+
+// newSpace makes a space whose first grants are on s.Root.
+func (c *Core) newSpace(ctx context.Context, s *cloud.Space) (*cloud.Space, error) {
+	got, err := c.store.SetSpace(ctx, s)
+	if err == nil {
+		c.index.set(cloud.Ref{Space: got.ID, Node: got.ID.Root()}, got.Root.Grants)
+	}
+	return got, err
 }
 
 // slug is a name fit for an alias, which stands in URLs of pages.
@@ -202,6 +222,9 @@ func (c *Core) setSpace(ctx context.Context, s *cloud.Space) (*cloud.Space, erro
 	if err != nil {
 		return nil, err
 	}
+	if s.ID == cloud.SharesSpace {
+		return nil, errShares
+	}
 	name := strings.TrimSpace(s.Name)
 	if err := cloud.CheckName(strings.ReplaceAll(name, "/", "-")); err != nil {
 		return nil, cloud.Refuse(cloud.Invalid, "A space needs a name of at most %d bytes without control characters.", cloud.MaxName)
@@ -224,7 +247,7 @@ func (c *Core) setSpace(ctx context.Context, s *cloud.Space) (*cloud.Space, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := mayAlter(u, sp.own(u, s.ID.Root(), c.now()), old, s, name); err != nil {
+	if err := mayAlter(u, sp.atRoot(u, c.now()).here, old, s, name); err != nil {
 		return nil, err
 	}
 	if old.Kind == cloud.Personal && !s.Disabled.IsZero() {
@@ -286,7 +309,7 @@ func (c *Core) makeSpace(ctx context.Context, u *cloud.User, s *cloud.Space, nam
 	if alias == "" {
 		alias = "project/" + slug(name)
 	}
-	got, err := c.store.SetSpace(ctx, &cloud.Space{
+	got, err := c.newSpace(ctx, &cloud.Space{
 		ID:          c.store.NewSpaceID(cloud.Project, ""),
 		Kind:        cloud.Project,
 		Name:        name,
@@ -307,6 +330,9 @@ func (c *Core) RemoveSpace(ctx context.Context, id cloud.SpaceID, purge bool) er
 }
 
 func (c *Core) removeSpace(ctx context.Context, id cloud.SpaceID, purge bool) error {
+	if id == cloud.SharesSpace {
+		return errShares
+	}
 	s, err := c.space(ctx, id)
 	if err != nil {
 		return err
@@ -354,5 +380,6 @@ func (c *Core) dropSpace(ctx context.Context, id cloud.SpaceID) error {
 	c.mu.Lock()
 	delete(c.spaces, id)
 	c.mu.Unlock()
+	c.index.drop(id)
 	return nil
 }

@@ -285,6 +285,9 @@ func (p *People) spacesTold(ctx context.Context) iter.Seq2[toldSpace, error] {
 				yield(toldSpace{}, err)
 				return
 			}
+			if s.Kind == cloud.Virtual {
+				continue // everybody has it
+			}
 			if !yield(toldSpace{s.ID, s.Kind, s.Name, s.Alias, s.Description, s.Owner, s.Quota, s.Root.Size, s.Made, s.Disabled, actions(s.Root.Rights)}, nil) {
 				return
 			}

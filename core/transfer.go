@@ -10,13 +10,34 @@ import (
 )
 
 func (c *Core) Move(ctx context.Context, from, to cloud.Ref, how cloud.Transfer) (*cloud.Node, bool, error) {
-	n, made, err := c.transfer(ctx, from, to, how, true)
+	n, made, err := c.transferVia(ctx, from, to, how, true)
 	return n, made, cloud.E("core.Move", from, err)
 }
 
 func (c *Core) Copy(ctx context.Context, from, to cloud.Ref, how cloud.Transfer) (*cloud.Node, bool, error) {
-	n, made, err := c.transfer(ctx, from, to, how, false)
+	n, made, err := c.transferVia(ctx, from, to, how, false)
 	return n, made, cloud.E("core.Copy", from, err)
+}
+
+// transferVia is transfer for refs into the Shares space, too.
+func (c *Core) transferVia(ctx context.Context, from, to cloud.Ref, how cloud.Transfer, move bool) (*cloud.Node, bool, error) {
+	src, err := c.inside(ctx, from)
+	if err != nil {
+		return nil, false, err
+	}
+	if move && src.atMount() {
+		n, err := c.rename(ctx, src, to, how.Conditions)
+		return n, true, err
+	}
+	dst, err := c.into(ctx, to)
+	if err == nil && dst.atMount() && how.Over && move {
+		err = errShares // what is mounted is not to be replaced by something else
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	n, made, err := c.transfer(ctx, src.Ref, dst.Ref, how, move)
+	return dst.show(n), made, err
 }
 
 // transfer is what moving and copying have in common: finding both ends and
@@ -71,6 +92,9 @@ func (c *Core) transfer(ctx context.Context, from, to cloud.Ref, how cloud.Trans
 		if _, err := c.leaveTree(ctx, src, how.Tokens); err != nil {
 			return nil, false, err
 		}
+		if err := c.whole(ctx, srcSpace, src.dir.who, src.now); err != nil {
+			return nil, false, err
+		}
 	} else if err := c.fits(ctx, dst, src.now, how.Shallow); err != nil {
 		return nil, false, err
 	}
@@ -88,7 +112,11 @@ func (c *Core) transfer(ctx context.Context, from, to cloud.Ref, how cloud.Trans
 	var n *cloud.Node
 	switch {
 	case !move:
-		n, err = c.copyTree(ctx, srcSpace, src.now, dst, copying{shallow: how.Shallow})
+		at := src.dir.reach
+		if src.name != "" {
+			at = srcSpace.enters(src.dir.who, at, src.now, c.now())
+		}
+		n, err = c.copyTree(ctx, srcSpace, src.now, dst, copying{shallow: how.Shallow, who: src.dir.who, from: at})
 	case from.Space == to.Space:
 		n, err = c.store.Move(ctx, srcSpace.id, src.now.ID, dst.dir.ID, dst.name)
 	default:
@@ -100,8 +128,7 @@ func (c *Core) transfer(ctx context.Context, from, to cloud.Ref, how cloud.Trans
 	if err != nil {
 		return nil, false, err
 	}
-	n, err = c.dress(ctx, dstSpace, n, dst.dir.Rights)
-	return n, made, err
+	return c.dressAt(&dst.dir, n), made, nil
 }
 
 // mayReceive says whether a node may come to a place.
@@ -110,7 +137,14 @@ func (c *Core) mayReceive(ctx context.Context, n *cloud.Node, dst place, how clo
 	if n.Dir {
 		want = cloud.CanMakeDir
 	}
-	if err := allow(dst.dir.Rights, want); err != nil {
+	if dst.blind {
+		return cloud.Permission // a move or a copy would have to tell what became of it
+	}
+	if dst.now != nil && !dst.now.Dir && !n.Dir {
+		if err := allow(dst.now.Rights, want); err != nil {
+			return err
+		}
+	} else if err := allow(dst.dir.reach.below, want); err != nil {
 		return err
 	}
 	if n.Space == dst.dir.space.id {
@@ -123,7 +157,7 @@ func (c *Core) mayReceive(ctx context.Context, n *cloud.Node, dst place, how clo
 		}
 	}
 	if dst.now == nil {
-		return c.unlocked(ctx, dst, nil, how.Tokens)
+		return c.unlocked(dst, nil, how.Tokens)
 	}
 	if dst.now.ID == n.ID && n.Space == dst.dir.space.id {
 		return cloud.Refuse(cloud.Permission, "Source and destination are the same.")
@@ -178,7 +212,7 @@ func (c *Core) overwrite(ctx context.Context, src, dst place, how cloud.Transfer
 	if err != nil {
 		return nil, err
 	}
-	return c.dress(ctx, dst.dir.space, got, n.Rights)
+	return c.dressAt(&dst.dir, got), nil
 }
 
 // props are the attributes that a copy takes along (RFC 4918, section 9.8.2):
@@ -197,6 +231,13 @@ type copying struct {
 	shallow  bool // a directory without its members
 	versions bool // earlier contents, too
 	all      bool // all attributes
+
+	// Only what who may read is copied; from is what they may do with the node
+	// at hand. who is not set for what is moved whole.
+	who  principal
+	from reach
+	// keeps says which grants go along; nil: none.
+	keeps func(cloud.Grant) bool
 }
 
 // copyTree makes a copy of a node of one space at a place. When it fails, what
@@ -211,6 +252,7 @@ func (c *Core) copyTree(ctx context.Context, from *space, n *cloud.Node, dst pla
 		if e := c.store.Drop(context.WithoutCancel(ctx), to.id, made.ID); e != nil {
 			err = errors.Join(err, e)
 		}
+		c.forgetGone(ctx, to)
 		return nil, err
 	}
 	return made, err
@@ -238,18 +280,27 @@ func (c *Core) copyNode(ctx context.Context, from *space, n *cloud.Node, to *spa
 			return made, err
 		}
 	}
+	if err := c.carry(ctx, from, n.ID, to, made.ID, how.keeps); err != nil {
+		return made, err
+	}
 	if !n.Dir {
 		if how.versions {
 			err = c.copyVersions(ctx, from, n.ID, to, made.ID)
 		}
 		return made, err
 	}
+	up := how.from
 	if how.shallow {
 		return made, nil
 	}
 	for child, err := range c.store.Children(ctx, from.id, n.ID) {
 		if err != nil {
 			return made, err
+		}
+		if how.who != (principal{}) {
+			if how.from = from.enters(how.who, up, child, c.now()); !how.from.here.Has(cloud.CanRead) {
+				continue
+			}
 		}
 		if child.Traits&cloud.HasAttrs != 0 && child.Attrs == nil {
 			if child, err = c.store.Node(ctx, from.id, child.ID); err != nil {
@@ -307,7 +358,7 @@ func (c *Core) moveAcross(ctx context.Context, from *space, n *cloud.Node, dst p
 	if err != nil {
 		return nil, err
 	}
-	made, err := c.copyTree(ctx, from, n, dst, copying{versions: true, all: true})
+	made, err := c.copyTree(ctx, from, n, dst, copying{versions: true, all: true, keeps: c.keeps(&dst.dir)})
 	if err != nil {
 		return nil, err
 	}
@@ -319,5 +370,37 @@ func (c *Core) moveAcross(ctx context.Context, from *space, n *cloud.Node, dst p
 		delete(from.locks, id)
 	}
 	from.mu.Unlock()
+	c.forgetGone(ctx, from)
 	return made, nil
+}
+
+// keeps says which grants go along with what moves to a directory of another
+// space: those that the mover could make there, too.
+func (c *Core) keeps(dir *spot) func(cloud.Grant) bool {
+	return func(g cloud.Grant) bool {
+		needs, may := cloud.CanGrant, cloud.CreateShares
+		switch {
+		case g.Denies():
+			needs = cloud.CanDeny
+		case g.To.Link != "":
+			may = cloud.CreateLinks
+		}
+		return !g.Expired(c.now()) && dir.reach.below.Has(needs|g.Rights) && dir.who.user.May(may)
+	}
+}
+
+// carry gives a node of another space the grants that go along.
+func (c *Core) carry(ctx context.Context, from *space, n cloud.NodeID, to *space, made cloud.NodeID, keeps func(cloud.Grant) bool) error {
+	if keeps == nil {
+		return nil
+	}
+	from.mu.RLock()
+	gs := slices.Clone(from.grants[n])
+	from.mu.RUnlock()
+	gs = slices.DeleteFunc(gs, func(g cloud.Grant) bool { return !keeps(g) })
+	if len(gs) == 0 {
+		return nil
+	}
+	_, err := c.regrant(ctx, to, made, func([]cloud.Grant) ([]cloud.Grant, error) { return gs, nil })
+	return err
 }

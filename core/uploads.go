@@ -36,7 +36,11 @@ func uploadSpace(id cloud.UploadID) (cloud.SpaceID, error) {
 }
 
 func (c *Core) Begin(ctx context.Context, ref cloud.Ref, how cloud.Put) (*cloud.Upload, error) {
-	u, err := c.begin(ctx, ref, how)
+	v, err := c.into(ctx, ref)
+	var u *cloud.Upload
+	if err == nil {
+		u, err = c.begin(ctx, v.Ref, how)
+	}
 	return u, cloud.E("core.Begin", ref, err)
 }
 
@@ -61,7 +65,7 @@ func (c *Core) begin(ctx context.Context, ref cloud.Ref, how cloud.Put) (*cloud.
 		Dir:     cloud.Ref{Space: sp.id, Node: p.dir.ID},
 		Name:    p.name,
 		How:     how,
-		By:      p.dir.user.ID,
+		By:      p.dir.who.id(),
 		Expires: c.now().Add(c.opts.UploadExpiry),
 	}
 	if how.Size == 0 {
@@ -88,14 +92,14 @@ func (c *Core) mayUpload(ctx context.Context, p place, how cloud.Put) error {
 	if err := met(how.Conditions, p.now); err != nil {
 		return err
 	}
-	may := p.dir.Rights
+	may := p.dir.reach.below
 	if p.now != nil {
 		may = p.now.Rights
 	}
 	if err := allow(may, cloud.CanWrite); err != nil {
 		return err
 	}
-	if err := c.unlocked(ctx, p, p.now, how.Tokens); err != nil {
+	if err := c.unlocked(p, p.now, how.Tokens); err != nil {
 		return err
 	}
 	return c.fits(ctx, p, &cloud.Node{Size: how.Size}, false)
@@ -104,7 +108,7 @@ func (c *Core) mayUpload(ctx context.Context, p place, how cloud.Put) error {
 // session opens an upload for who began it. Two requests cannot add to one at
 // the same time: the later is Locked, and retries.
 func (c *Core) session(ctx context.Context, id cloud.UploadID) (sp *space, up *cloud.Upload, done func(), err error) {
-	user, err := caller(ctx)
+	p, err := who(ctx)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -135,7 +139,7 @@ func (c *Core) session(ctx context.Context, id cloud.UploadID) (sp *space, up *c
 			up, err = f, nil
 		}
 	}
-	if err == nil && up.By != user.ID {
+	if err == nil && up.By != p.id() {
 		err = cloud.NotExist
 	}
 	if err == nil && c.now().After(up.Expires) {
@@ -160,7 +164,9 @@ func (c *Core) add(ctx context.Context, id cloud.UploadID, offset int64, body io
 	}
 	defer done()
 	// Rights may have been revoked since the upload began.
-	if _, err := c.at(ctx, sp, up.Dir, 0); err != nil {
+	if dir, err := c.find(ctx, sp, up.Dir); err != nil {
+		return nil, err
+	} else if err := allow(dir.reach.below, 0); err != nil {
 		return nil, err
 	}
 	if offset != up.Offset {

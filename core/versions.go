@@ -9,13 +9,17 @@ import (
 
 func (c *Core) Versions(ctx context.Context, ref cloud.Ref) iter.Seq2[*cloud.Node, error] {
 	return wrap("core.Versions", ref, func(yield func(*cloud.Node, error) bool) {
-		sp, err := c.enter(ctx, ref.Space)
+		at, err := c.inside(ctx, ref)
+		var sp *space
+		if err == nil {
+			sp, err = c.enter(ctx, at.Space)
+		}
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		defer c.leave(sp)
-		n, err := c.at(ctx, sp, ref, cloud.CanListVersions)
+		n, err := c.at(ctx, sp, at.Ref, cloud.CanListVersions)
 		if err == nil && n.Dir {
 			err = cloud.Refuse(cloud.Invalid, "Folders have no versions.")
 		}
@@ -35,8 +39,12 @@ func (c *Core) Versions(ctx context.Context, ref cloud.Ref) iter.Seq2[*cloud.Nod
 }
 
 func (c *Core) Revert(ctx context.Context, ref cloud.Ref, version string, how cloud.Conditions) (*cloud.Node, error) {
-	n, err := c.revert(ctx, ref, version, how)
-	return n, cloud.E("core.Revert", ref, err)
+	v, err := c.inside(ctx, ref)
+	if err != nil {
+		return nil, cloud.E("core.Revert", ref, err)
+	}
+	n, err := c.revert(ctx, v.Ref, version, how)
+	return v.show(n), cloud.E("core.Revert", ref, err)
 }
 
 func (c *Core) revert(ctx context.Context, ref cloud.Ref, version string, how cloud.Conditions) (*cloud.Node, error) {

@@ -189,8 +189,10 @@ func TestShareTypes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.store.Edit(as(ada), home, n.ID, func(n *cloud.Node) error { n.Grants = grants; return nil }); err != nil {
-			t.Fatal(err)
+		for _, g := range grants {
+			if _, _, err := w.core.Give(as(ada), cloud.Ref{Space: home, Node: n.ID}, g, ""); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	rec := httptest.NewRecorder()

@@ -58,7 +58,14 @@ func (h *handler) newMultistatus(c *call, q *query) (m *multistatus, release fun
 
 // entry adds a response for n, which is at path below the target's prefix.
 func (m *multistatus) entry(kind facet, path string, n *cloud.Node) error {
-	if kind == live && n.Traits&m.needs != 0 && n.Attrs == nil && n.Grants == nil { // a listing leaves them out
+	missing := n.Traits & m.needs // a listing leaves them out
+	if n.Attrs != nil {
+		missing &^= cloud.HasAttrs
+	}
+	if n.Grants != nil {
+		missing &^= cloud.HasGrants
+	}
+	if kind == live && missing != 0 {
 		switch full, err := m.files.Stat(m.c.ctx(), cloud.Ref{Space: n.Space, Node: n.ID}); {
 		case err == nil:
 			n = full

@@ -41,7 +41,7 @@ func (h *handler) special(r *http.Request, s *cloud.Space) ([]driveItem, error) 
 		url := httpx.From(r.Context()).Site.Abs("/dav/spaces/" + string(s.ID) + "/" + string(httpx.EscapePath(nil, n.Path)))
 		all = append(all, driveItem{
 			ID: cloud.ItemID(s.ID, n.ID), Name: n.Name, ETag: httpx.ETag(n.ETag), WebDavURL: url, Size: &n.Size, Modified: new(n.MTime.UTC()),
-			File: &file{cloud.MIMEType(n.Name)}, Special: &specialFolder{sp.name},
+			File: &file{MIMEType: cloud.MIMEType(n.Name)}, Special: &specialFolder{sp.name},
 		})
 	}
 	return all, nil

@@ -26,6 +26,7 @@ type user struct {
 	MemberOf    []group             `json:"memberOf,omitzero"`
 	Assignments []appRoleAssignment `json:"appRoleAssignments,omitzero"`
 	Drive       *drive              `json:"drive,omitempty"`
+	SignIns     *signInActivity     `json:"signInActivity,omitempty"`
 	Drives      []drive             `json:"drives,omitzero"`
 }
 
@@ -42,7 +43,7 @@ type relations struct {
 
 var userSelect = []string{
 	"id", "displayName", "givenName", "surname", "mail", "onPremisesSamAccountName", "accountEnabled", "userType", "preferredLanguage",
-	"identities", "memberOf", "drive", "drives", "appRoleAssignments",
+	"identities", "memberOf", "drive", "drives", "appRoleAssignments", "signInActivity",
 }
 
 // parseRelations reads $expand and $select. The latter narrows nothing, for
@@ -86,8 +87,14 @@ func (r *rendering) user(u *cloud.User) (user, error) {
 		return got, nil
 	}
 	got.Enabled = new(!u.Disabled)
+	at, err := r.people.LastSignIn(r.Context(), u.ID)
+	if err != nil {
+		return got, err
+	}
+	if !at.IsZero() {
+		got.SignIns = &signInActivity{at.UTC()}
+	}
 	got.Identities = []objectIdentity{{httpx.From(r.Context()).Site.URL.String(), string(u.ID)}}
-	var err error
 	if r.with.memberOf {
 		if got.MemberOf, err = r.groupsOf(u); err != nil {
 			return got, err
@@ -156,7 +163,7 @@ func (r *rendering) drivesOf(u *cloud.User) ([]drive, error) {
 	all := []drive{}
 	now := time.Now()
 	for _, s := range r.spaces {
-		if !slices.ContainsFunc(s.Root.Grants, func(g cloud.Grant) bool { return g.Holds(u, now) }) {
+		if !slices.ContainsFunc(s.Root.Grants, func(g cloud.Grant) bool { return g.Concerns(u) && !g.Expired(now) }) {
 			continue
 		}
 		d, err := r.render(r.Request, s)
@@ -445,5 +452,5 @@ func (h *handler) userDrive(w http.ResponseWriter, r *http.Request, args []strin
 		return err
 	}
 	s, err := h.people.Home(r.Context(), u.ID)
-	return h.showDrive(w, r, s, err)
+	return h.showDrive(w, r, volume{space: s}, err)
 }

@@ -130,15 +130,17 @@ func WriteOData(w http.ResponseWriter, r *http.Request, status int, code, say st
 // answers 200 with a code of its own, version 2 the HTTP status.
 func FailOCS(w http.ResponseWriter, r *http.Request, err error) {
 	face, say := report(w, r, err)
-	if strings.Contains(r.URL.Path, "/v1.php") && face.HTTP != http.StatusUnauthorized {
-		WriteOCS(w, r, http.StatusOK, face.OCS, say, nil)
-		return
-	}
-	code := face.HTTP
+	status, code := face.HTTP, face.HTTP
 	if strings.Contains(r.URL.Path, "/v1.php") {
 		code = face.OCS
+		if cloud.KindOf(err) == cloud.NotExist && strings.Contains(r.URL.Path, "/apps/files_sharing/") {
+			code = face.HTTP // the sharing API alone never had 998
+		}
+		if status != http.StatusUnauthorized {
+			status = http.StatusOK
+		}
 	}
-	WriteOCS(w, r, face.HTTP, code, say, nil)
+	WriteOCS(w, r, status, code, say, nil)
 }
 
 // WriteText is a failure on a path that belongs to no protocol.

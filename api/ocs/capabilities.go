@@ -1,10 +1,13 @@
 package ocs
 
 import (
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"opencloud/api/httpx"
+	"opencloud/cloud"
 )
 
 // The document has a key for whatever clients look for, and says of each what
@@ -207,9 +210,9 @@ type (
 	}
 )
 
-// capabilities says what there is. All that is not set is not there.
-func (h *handler) capabilities(site *httpx.Site) answer {
-	o := &h.opts
+// tellCapabilities says what there is. All that is not set is not there.
+func (h *handler) tellCapabilities(r *http.Request, _ string) (any, error) {
+	o, site := &h.opts, httpx.From(r.Context()).Site
 	none := []string{}
 	return answer{
 		Version: versionOf(o),
@@ -217,7 +220,7 @@ func (h *handler) capabilities(site *httpx.Site) answer {
 			Core: coreCap{
 				PollInterval: 60,
 				WebDAVRoot:   "remote.php/webdav",
-				URLSigning:   h.opts.SigningKey != nil,
+				URLSigning:   o.SigningKey != nil,
 				Status: status{
 					Installed:      true,
 					Version:        o.Version + ".0",
@@ -240,14 +243,46 @@ func (h *handler) capabilities(site *httpx.Site) answer {
 				AppProviders:      none,
 			},
 			DAV:            dav{Reports: none, Trashbin: "1.0"},
-			FilesSharing:   filesSharing{SearchMinLength: o.MinSearch, DefaultPermissions: 22, Public: public{DefaultPermissions: 1}, User: userSharing{ProfilePicture: true, Settings: []enabled{}}},
-			Spaces:         spaces{Version: "1.0.0", Enabled: true, Projects: true, MaxQuota: o.MaxQuota},
-			Graph:          graph{PersonalDataExport: true, Users: graphUsers{ReadOnlyAttributes: none}},
+			FilesSharing:   sharingOf(o),
+			Spaces:         spaces{Version: "1.0.0", Enabled: true, Projects: true, ShareJail: true, MaxQuota: o.MaxQuota},
+			Graph:          graph{PersonalDataExport: true, Users: usersOf(o)},
 			PasswordPolicy: passwordPolicy{o.Password.Min, o.Password.Max, o.Password.Lower, o.Password.Upper, o.Password.Digits, o.Password.Special},
 			Search:         search{searchProperties{MTime: keywords{Keywords: none}, MediaType: keywords{Keywords: none}}},
 			Theme:          theme{logo{none}},
 			Notifications:  notifications{Endpoints: none},
 		},
+	}, nil
+}
+
+func sharingOf(o *Options) filesSharing {
+	writable := o.LinkPassword || o.WritableLinkPassword
+	return filesSharing{
+		APIEnabled: true, CanRename: true, GroupSharing: true, SharingRoles: true,
+		DenyAccess:         slices.ContainsFunc(offered(o, cloud.OnFolder), func(r cloud.ShareRole) bool { return r.Rights == cloud.NoRights }),
+		AutoAcceptShare:    o.AutoAccept,
+		SearchMinLength:    o.MinSearch,
+		DefaultPermissions: 22,
+		UserEnumeration:    userEnumeration{Enabled: true},
+		Public: public{
+			Enabled: true, Upload: true, Multiple: true, SupportsUploadOnly: true, CanEdit: true, Alias: true,
+			DefaultPermissions:         o.DefaultLink,
+			DefaultPublicLinkShareName: "Public link",
+			// A client reads read_write for a file drop, read_write_delete for a
+			// link by which everything can be changed.
+			Password: publicPassword{o.LinkPassword, enforcedFor{o.LinkPassword, writable, writable, writable}},
+		},
+		User: userSharing{ProfilePicture: true, Settings: []enabled{}, ExpireDate: enabled{true}},
+	}
+}
+
+// usersOf says what forms for users should not offer.
+func usersOf(o *Options) graphUsers {
+	if !o.Elsewhere {
+		return graphUsers{ReadOnlyAttributes: []string{}}
+	}
+	return graphUsers{
+		ReadOnlyAttributes: []string{"user.onPremisesSamAccountName", "user.displayName", "user.mail", "user.passwordProfile", "user.accountEnabled"},
+		CreateDisabled:     true, DeleteDisabled: true, ChangePasswordDisabled: true,
 	}
 }
 

@@ -152,11 +152,13 @@ const (
 	consent // to go on as who is signed in
 )
 
-func (r *request) needs(s *session.Session, now time.Time) need {
+// needs is what a request needs of who is signed in, which may be nobody.
+func (p *Provider) needs(r *request, s *session.Session, u *cloud.User) need {
 	switch {
 	case s == nil || hasWord(r.prompt, "login"),
-		r.maxAge >= 0 && now.Sub(s.Auth) > r.maxAge,
-		r.hinted != "" && r.hinted != s.User:
+		r.maxAge >= 0 && time.Since(s.Auth) > r.maxAge,
+		r.hinted != "" && r.hinted != s.User,
+		p.demanded(u) && !twice(s): // it was not when they signed in
 		return password
 	case hasWord(r.prompt, "consent") || hasWord(r.prompt, "select_account"),
 		r.client.native(r.redirect):
@@ -183,9 +185,9 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, req, err)
 		return
 	}
-	switch needs := req.needs(s, time.Now()); {
+	switch needs := p.needs(req, s, u); {
 	case needs == nothing:
-		if s, err = p.touch(s); err == nil && s == nil { // it ended this very moment
+		if s, err = p.touch(r, s); err == nil && s == nil { // it ended this very moment
 			err = &refusal{"login_required", "The user has to sign in."}
 		}
 		if err != nil {
@@ -305,16 +307,19 @@ func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byt
 
 // touch notes that a browser is in use; nil if its session has ended. It
 // writes only now and then.
-func (p *Provider) touch(s *session.Session) (*session.Session, error) {
+func (p *Provider) touch(r *http.Request, s *session.Session) (*session.Session, error) {
 	now := time.Now()
-	if p.expiry(s, now).Sub(s.Expires) < p.opts.BrowserIdle/32 {
+	if now.Sub(s.Seen) < min(p.opts.BrowserIdle/32, touchEvery) {
 		return s, nil
 	}
 	return p.live.Change(s.ID, func(s *session.Session) error {
-		s.Seen, s.Expires = now, p.expiry(s, now)
+		seen(s, r, now)
+		s.Expires = p.expiry(s, now)
 		return nil
 	})
 }
+
+const touchEvery = 10 * time.Minute
 
 // expiry is when a browser's session that is in use ends.
 func (p *Provider) expiry(s *session.Session, now time.Time) time.Time {

@@ -94,6 +94,19 @@ func parseClient(text string) (*client, error) {
 	return c, nil
 }
 
+// originsOf are the sites that clients are on, as browsers name them.
+func originsOf(clients map[string]*client) map[string]bool {
+	all := map[string]bool{}
+	for _, c := range clients {
+		for _, address := range c.redirects {
+			if u, err := url.Parse(address); err == nil && (u.Scheme == "https" || u.Scheme == "http" && u.Port() != "") {
+				all[u.Scheme+"://"+u.Host] = true
+			}
+		}
+	}
+	return all
+}
+
 // redirectsTo tells whether codes may be sent to an address: to the letter
 // one of the client's, except that an app on the user's machine listens on
 // any port (RFC 8252, section 7.3).

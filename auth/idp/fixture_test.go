@@ -37,6 +37,8 @@ type house struct {
 	handler http.Handler
 	jar     http.CookieJar
 	guesses int // since the last right one; 5 are allowed
+
+	agent, from, language string // of the browser, and of apps
 }
 
 func options(at string) Options {
@@ -112,6 +114,15 @@ func (h *house) do(r *http.Request) *httptest.ResponseRecorder {
 // bare sends a request as it is; cookies that come back are the browser's.
 func (h *house) bare(r *http.Request) *httptest.ResponseRecorder {
 	h.t.Helper()
+	if h.agent != "" {
+		r.Header.Set("User-Agent", h.agent)
+	}
+	if h.from != "" {
+		r.RemoteAddr = h.from
+	}
+	if h.language != "" {
+		r.Header.Set("Accept-Language", h.language)
+	}
 	w := httptest.NewRecorder()
 	h.handler.ServeHTTP(w, r)
 	h.jar.SetCookies(h.opts.URL, w.Result().Cookies())
@@ -260,7 +271,7 @@ func (h *house) desktop() grant {
 
 func (h *house) good(g grant) bool {
 	h.t.Helper()
-	_, err := h.p.Token(g.Access)
+	_, err := h.p.Token(h.t.Context(), g.Access)
 	return err == nil
 }
 

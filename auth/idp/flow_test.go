@@ -43,7 +43,7 @@ func TestSignIn(t *testing.T) {
 	if header, c := parts(t, g.Access); header["typ"] != "at+jwt" || c["aud"] != site || c["client_id"] != "web" || c["email"] != nil {
 		t.Errorf("access token: %v %v", header, c)
 	}
-	tok, err := h.p.Token(g.Access)
+	tok, err := h.p.Token(h.t.Context(), g.Access)
 	if err != nil || tok.User != h.ada.ID {
 		t.Errorf("Token: %+v, %v", tok, err)
 	}
@@ -497,6 +497,40 @@ func TestLanguages(t *testing.T) {
 		r.Header.Set("Accept-Language", c.accept)
 		if body := h.do(r).Body.String(); !strings.Contains(body, `<button type="submit">`+c.want+`</button>`) {
 			t.Errorf("%+v: %s", c, body)
+		}
+	}
+}
+
+// Pages on the sites of clients may fetch tokens; nobody else's, and nothing
+// that looks at cookies.
+func TestOtherSites(t *testing.T) {
+	opts := options(site)
+	opts.Clients = append(opts.Clients, "spa https://spa.example:8443/in http://localhost:3000/in")
+	h := houseAt(t, opts)
+	for _, c := range []struct{ method, path, origin, want string }{
+		{"POST", tokenPath, "https://spa.example:8443", "https://spa.example:8443"},
+		{"POST", revokePath, "http://localhost:3000", "http://localhost:3000"},
+		{"OPTIONS", userinfoPath, "https://wiki.example.org", "https://wiki.example.org"},
+		{"GET", userinfoPath, "https://wiki.example.org", "https://wiki.example.org"},
+		{"GET", userinfoPath, "https://spa.example", ""},
+		{"OPTIONS", userinfoPath, "https://evil.example", ""},
+		{"POST", tokenPath, "null", ""},
+		{"POST", tokenPath, "", ""},
+		{"POST", tokenPath, "http://127.0.0.1", ""},
+		{"POST", tokenPath, "oc://ios.opencloud.eu", ""},
+		{"POST", logonPath, "https://spa.example:8443", ""},
+		{"GET", authorizePath, "https://spa.example:8443", ""},
+		{"GET", securityPath, "https://spa.example:8443", ""},
+		{"GET", discoveryPath, "https://evil.example", "*"},
+	} {
+		r := httptest.NewRequest(c.method, c.path, nil)
+		r.Header.Set("Origin", c.origin)
+		w := h.bare(r)
+		if got := w.Header().Get("Access-Control-Allow-Origin"); got != c.want || w.Header().Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s %s from %q: allowed %q, want %q", c.method, c.path, c.origin, got, c.want)
+		}
+		if got := w.Header().Get("Access-Control-Allow-Headers"); (c.method == "OPTIONS") != (w.Code == 204 && got != "") {
+			t.Errorf("%s %s from %q: %d, headers %q", c.method, c.path, c.origin, w.Code, got)
 		}
 	}
 }

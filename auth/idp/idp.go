@@ -43,6 +43,8 @@ type Options struct {
 	KeyLife     time.Duration `yaml:"signing_key_life" env:"IDP_SIGNING_KEY_LIFE" default:"90d" doc:"How long a key signs tokens before the next one takes over."`
 	Clients     []string      `yaml:"clients" env:"IDP_CLIENTS" default:"" doc:"More clients that may sign people in, each the id and redirect addresses with blanks between them; logout=… is an address to return to after signing out, backchannel=… one that is told of it."`
 
+	Demand []string `yaml:"mfa_required" env:"IDP_MFA_REQUIRED" default:"none" doc:"Who has to have a second factor: none, all, or a list of roles such as admin,spaceadmin. Whoever has none is led through setting one up."`
+
 	URL     *url.URL `yaml:"-"` // the issuer: our public address without trailing slash, maybe with a base path
 	Product string   `yaml:"-"` // what pages call the system
 }
@@ -65,8 +67,15 @@ type Provider struct {
 	halfway *shelf.Shelf[*halfway]
 	factors *totp.Store
 	keysOf  *passkey.Store
+	quits   quits
+	notices notices
 	clients map[string]*client
+	origins map[string]bool // of the sites of clients
 	pages   *page.Pages
+
+	demandAll bool
+	demandOf  map[string]bool // ids of roles
+
 	told    *http.Client // for back-channel logout
 	telling sync.WaitGroup
 	tellers chan struct{}
@@ -81,27 +90,33 @@ func Open(path string, dir cloud.Directory, opts Options, log *slog.Logger) (*Pr
 		halfway: shelf.New[*halfway](halfwayLife),
 		told:    &http.Client{Timeout: 5 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		tellers: make(chan struct{}, 8),
+		quits:   quits{at: map[cloud.UserID]time.Time{}},
 	}
 	for _, d := range []time.Duration{opts.AccessLife, opts.IDLife, opts.RefreshLife, opts.BrowserIdle, opts.BrowserLife, opts.KeyLife} {
 		if d < time.Minute {
 			return nil, cloud.Refuse(cloud.Invalid, "No time of the sign-in (IDP_…) can be shorter than a minute: %s.", d)
 		}
 	}
-	err := os.MkdirAll(path, 0o700)
+	var err error
+	if p.demandAll, p.demandOf, err = parseDemand(opts.Demand); err != nil {
+		return nil, err
+	}
+	err = os.MkdirAll(path, 0o700)
 	if err == nil {
 		p.lock, err = lock(filepath.Join(path, "lock"))
 	}
 	if err == nil {
 		p.clients, err = newClients(opts.URL, opts.Clients)
+		p.origins = originsOf(p.clients)
 	}
 	if err == nil {
 		p.keys, err = keyring.Open(filepath.Join(path, "keys.json"), opts.KeyLife, log, typeAccess, typeID, typeLogout)
 	}
 	if err == nil {
-		p.factors, err = totp.Open(filepath.Join(path, "factors"))
+		p.factors, err = totp.Open(filepath.Join(path, factorsDir))
 	}
 	if err == nil {
-		p.keysOf, err = passkey.Open(filepath.Join(path, "passkeys"), opts.URL)
+		p.keysOf, err = passkey.Open(filepath.Join(path, passkeysDir), opts.URL)
 	}
 	if err == nil {
 		p.pages, err = page.New(page.Options{
@@ -112,12 +127,23 @@ func Open(path string, dir cloud.Directory, opts Options, log *slog.Logger) (*Pr
 	if err == nil {
 		p.live, err = session.Open(filepath.Join(path, "sessions.jsonl"), log)
 	}
+	if err == nil {
+		p.notices.dir = filepath.Join(path, noticesDir)
+		err = os.MkdirAll(p.notices.dir, 0o700)
+	}
 	if err != nil {
 		p.lock.Close() // nil has a Close that only fails
 		return nil, cloud.E("idp.Open", cloud.Ref{}, err)
 	}
+	p.heed()
 	return p, nil
 }
+
+// Folders in ours.
+const (
+	factorsDir  = "factors"
+	passkeysDir = "passkeys"
+)
 
 func lock(name string) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
@@ -192,6 +218,12 @@ func (p *Provider) Handler(guess Guess) http.Handler {
 		h.Set("Referrer-Policy", "same-origin") // addresses here hold codes
 		h.Set("X-Content-Type-Options", "nosniff")
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		p.heed()
+		if r.URL.Path == tokenPath || r.URL.Path == revokePath || r.URL.Path == userinfoPath {
+			if p.share(w, r) {
+				return
+			}
+		}
 		m, ok := table[r.URL.Path]
 		switch {
 		case !ok:
@@ -208,6 +240,24 @@ func (p *Provider) Handler(guess Guess) http.Handler {
 			w.WriteHeader(http.StatusMethodNotAllowed)
 		}
 	})
+}
+
+// share lets pages of the clients' own sites call what looks at no cookie. It
+// tells whether that was all that was asked for.
+func (p *Provider) share(w http.ResponseWriter, r *http.Request) (done bool) {
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	if origin := r.Header.Get("Origin"); p.origins[origin] {
+		h.Set("Access-Control-Allow-Origin", origin)
+	}
+	if r.Method != http.MethodOptions {
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", "GET, POST")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+	h.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+	return true
 }
 
 // Bounds on what clients send, in bytes.
@@ -235,7 +285,8 @@ func (p *Provider) discovery() http.HandlerFunc {
 		"id_token_signing_alg_values_supported":          []string{string(keyring.Algorithm)},
 		"code_challenge_methods_supported":               []string{"S256"},
 		"prompt_values_supported":                        []string{"none", "login", "consent", "select_account"},
-		"claims_supported":                               []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "amr", "name", "preferred_username", "email"},
+		"claims_supported":                               []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "amr", "acr", "name", "preferred_username", "email"},
+		"acr_values_supported":                           []string{onceClass, twiceClass},
 		"ui_locales_supported":                           page.Languages(),
 		"authorization_response_iss_parameter_supported": true,
 		"backchannel_logout_supported":                   true,

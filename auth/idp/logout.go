@@ -98,7 +98,11 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 	for _, id := range ids {
 		if b := p.live.Get(id); b != nil && !b.App() && f.client != nil {
 			// Who signs out in a client means all of it; other apps go on.
-			ids = append(ids, p.live.Apps(b, f.client.id)...)
+			for _, s := range p.live.Of(b.User) {
+				if s.Client == f.client.id && s.Parent == b.ID {
+					ids = append(ids, s.ID)
+				}
+			}
 		}
 	}
 	if err := p.end(r.Context(), ids...); err != nil {
@@ -118,6 +122,11 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 // end ends sessions and tells the clients that want to know.
 func (p *Provider) end(ctx context.Context, ids ...string) error {
 	ended, err := p.live.End(ids...)
+	p.tellAll(ctx, ended)
+	return err
+}
+
+func (p *Provider) tellAll(ctx context.Context, ended []*session.Session) {
 	for _, s := range ended {
 		for _, id := range s.Tell {
 			if c := p.clients[id]; c != nil {
@@ -125,7 +134,6 @@ func (p *Provider) end(ctx context.Context, ids ...string) error {
 			}
 		}
 	}
-	return err
 }
 
 // tell sends a logout token (Back-Channel Logout 1.0, section 2.5), once.

@@ -2,12 +2,10 @@ package idp
 
 import (
 	"crypto/rand"
-	"encoding/base32"
-	"encoding/base64"
 	"net/http"
-	"net/url"
 	"slices"
-	"sync/atomic"
+	"strings"
+	"sync"
 	"time"
 
 	"opencloud/auth/idp/page"
@@ -17,42 +15,96 @@ import (
 )
 
 // halfway is somebody who knew the password and has yet to show the second
-// factor, in the browser that has the form's cookie.
+// factor, or to set one up, in the browser that has the form's cookie.
 type halfway struct {
-	user  *cloud.User
-	stay  bool
-	form  string
-	tries atomic.Int32
+	user   *cloud.User
+	since  time.Time // when the password was sent
+	stay   bool
+	form   string
+	secret []byte // for an app, if one is set up
+
+	mu    sync.Mutex // held while a form is looked at
+	tries int
+	set   bool // the app is set up, and its codes on paper are being shown
 }
 
 const (
-	halfwayLife = 5 * time.Minute
-	maxTries    = 5 // then the password is asked for again
+	halfwayLife = 15 * time.Minute // long enough to find an app and to set it up
+	maxTries    = 5                // then the password is asked for again
 )
 
-// NeedsMore tells whether a user needs more than the password.
-func (p *Provider) NeedsMore(u *cloud.User) bool { return p.factors.Has(u.ID) }
+// What a session has been begun with (RFC 8176).
+var (
+	byPassword = []string{"pwd"}
+	byCode     = []string{"pwd", "otp", "mfa"}
+	byKey      = []string{"pop", "user", "mfa"}
+	byNewKey   = []string{"pwd", "pop", "user", "mfa"}
+)
 
-// askSecond shows the page for the code.
-func (d *door) askSecond(w http.ResponseWriter, r *http.Request, req *request, u *cloud.User, stay bool) {
-	x := &halfway{user: u, stay: stay, form: r.PostForm.Get("form")}
+// twice tells whether a session was begun with two factors.
+func twice(s *session.Session) bool { return slices.Contains(s.Methods, "mfa") }
+
+// Classes of sign-ins, as clients know them (acr).
+const (
+	onceClass  = "1"
+	twiceClass = "2"
+)
+
+func classOf(s *session.Session) string {
+	if twice(s) {
+		return twiceClass
+	}
+	return onceClass
+}
+
+// parseDemand reads Options.Demand: who must have a second factor, by id of role.
+func parseDemand(names []string) (all bool, roles map[string]bool, err error) {
+	roles = map[string]bool{}
+	for _, name := range names {
+		switch r, ok := cloud.RoleBy(strings.TrimSpace(name)); {
+		case ok:
+			roles[r.ID] = true
+		case strings.TrimSpace(name) == "all":
+			all = true
+		case strings.TrimSpace(name) != "none" || len(names) > 1:
+			return false, nil, cloud.Refuse(cloud.Invalid, "Who needs a second factor (IDP_MFA_REQUIRED) is none, all, or a list of roles such as admin,spaceadmin; not %q.", name)
+		}
+	}
+	return all, roles, nil
+}
+
+// demanded tells whether the administrator wants a second factor of a user.
+func (p *Provider) demanded(u *cloud.User) bool { return p.demandAll || p.demandOf[u.Role] }
+
+// NeedsMore tells whether a user needs more than the password.
+func (p *Provider) NeedsMore(u *cloud.User) bool { return p.demanded(u) || p.factors.Has(u.ID) }
+
+// askMore goes on after the password.
+func (d *door) askMore(w http.ResponseWriter, r *http.Request, req *request, u *cloud.User, since time.Time, stay bool) {
+	x := &halfway{user: u, since: since, stay: stay, form: r.PostForm.Get("form"), secret: make([]byte, totp.SecretSize)}
+	rand.Read(x.secret)
 	secret := d.halfway.Add(u.ID, x)
 	if secret == "" {
 		d.pages.SignIn(w, r, req.ask(), page.Form{Name: u.Name, Problem: page.Throttled})
 		return
 	}
-	d.pages.AskCode(w, r, req.ask(), secret, page.None)
+	d.showMore(w, r, req, x, secret, page.None)
 }
 
-// second takes the code.
-func (d *door) second(w http.ResponseWriter, r *http.Request) {
-	if !formType(r) || r.ParseForm() != nil {
-		d.pages.Failed(w, r, http.StatusBadRequest, "", "")
+// showMore asks for a second factor, or for setting one up.
+func (d *door) showMore(w http.ResponseWriter, r *http.Request, req *request, x *halfway, secret string, what page.Problem) {
+	code, key := d.factors.Has(x.user.ID), d.keysOf.Has(x.user.ID)
+	if code || key {
+		d.pages.AskMore(w, r, req.ask(), secret, code, key, what)
 		return
 	}
-	req, err := d.parse(r.PostForm.Get("request"))
-	if err != nil {
-		d.refuse(w, r, req, err)
+	d.pages.Demand(w, r, req.ask(), secret, x.user, what)
+}
+
+// second takes a code, or goes on with setting up what gives them.
+func (d *door) second(w http.ResponseWriter, r *http.Request) {
+	req := d.form(w, r)
+	if req == nil {
 		return
 	}
 	secret := r.PostForm.Get("halfway")
@@ -61,33 +113,53 @@ func (d *door) second(w http.ResponseWriter, r *http.Request) {
 		d.pages.SignIn(w, r, req.ask(), page.Form{Problem: page.Expired})
 		return
 	}
-	if x.tries.Add(1) > maxTries {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.tries++; x.tries > maxTries {
 		d.halfway.Drop(secret)
 		d.pages.SignIn(w, r, req.ask(), page.Form{Name: x.user.Name, Problem: page.WrongCode})
 		return
 	}
-	err = d.checkCode(r, x.user, r.PostForm.Get("code"))
-	var u *cloud.User
+	step := r.PostForm.Get("answer")
+	has := d.factors.Has(x.user.ID) || d.keysOf.Has(x.user.ID)
+	var err error
+	methods, wrong := byCode, page.WrongCode
+	switch {
+	case x.set: // the codes on paper have been seen
+	case has:
+		err = d.checkCode(r, x.user, r.PostForm.Get("code"))
+	case step == "key":
+		methods, wrong = byNewKey, page.WrongKey
+		err = d.addKey(r, x.user)
+	case step == "begin":
+		x.tries--
+		d.pages.Enrol(w, r, req.ask(), secret, x.user, x.secret, page.None)
+		return
+	case step == "confirm":
+		codes, err := d.setCode(r, x.user, x.secret)
+		if err != nil {
+			d.pages.Enrol(w, r, req.ask(), secret, x.user, x.secret, d.problem(r, err, page.WrongCode))
+			return
+		}
+		x.set, x.tries = true, 0
+		d.pages.Codes(w, r, req.ask(), secret, codes)
+		return
+	default:
+		err = cloud.Unauthorized
+	}
 	if err == nil && !d.halfway.Drop(secret) { // twice at once
 		err = cloud.Unauthorized
 	}
+	var u *cloud.User
 	if err == nil {
 		u, err = d.user(r.Context(), x.user.ID)
 	}
-	var s *session.Session
 	if err == nil {
-		s, err = d.signIn(w, r, u, x.stay, req.client, "pwd", "otp", "mfa")
+		err = d.let(w, r, req, u, x.since, x.stay, methods)
 	}
 	if err != nil {
-		d.report(r, err)
-		problem := problemOf(err)
-		if problem == page.Wrong {
-			problem = page.WrongCode
-		}
-		d.pages.AskCode(w, r, req.ask(), secret, problem)
-		return
+		d.showMore(w, r, req, x, secret, d.problem(r, err, wrong))
 	}
-	d.issue(w, r, req, s)
 }
 
 // checkCode counts as a guess at the account.
@@ -99,134 +171,11 @@ func (d *door) checkCode(r *http.Request, u *cloud.User, code string) error {
 	return err
 }
 
-// fresh is how long after the password was asked for somebody may change how
-// they sign in.
-const fresh = 10 * time.Minute
-
-// recent is the browser's session if the password was asked for a moment ago;
-// else the browser is sent to the form and comes back here.
-func (p *Provider) recent(w http.ResponseWriter, r *http.Request) (*session.Session, *cloud.User) {
-	s, u, err := p.browser(r)
-	if err != nil {
-		p.report(r, err)
-		p.pages.Failed(w, r, http.StatusServiceUnavailable, "", "")
-		return nil, nil
+// setCode gives a user an app for codes, and returns the codes for paper.
+func (p *Provider) setCode(r *http.Request, u *cloud.User, secret []byte) ([]string, error) {
+	codes, err := p.factors.Set(u.ID, secret, r.PostForm.Get("code"))
+	if err == nil {
+		p.log.InfoContext(r.Context(), "app for codes set up", "user", u.Name, "from", r.RemoteAddr)
 	}
-	// Who has a second factor must have shown it, too, or a passkey.
-	if s != nil && time.Since(s.Auth) < fresh && (!p.factors.Has(u.ID) || slices.Contains(s.Methods, "mfa")) {
-		return s, u
-	}
-	if r.URL.Query().Has("error") {
-		p.pages.Failed(w, r, http.StatusForbidden, "", "")
-		return nil, nil
-	}
-	q := url.Values{
-		"client_id": {securityID}, "redirect_uri": {p.issuer + securityPath}, "response_type": {"code"}, "scope": {"openid"}, "prompt": {"login"},
-		"code_challenge": {digest(random(32))}, "code_challenge_method": {"S256"}, // the code is for nobody
-	}
-	http.Redirect(w, r, p.base()+authorizePath+"?"+q.Encode(), http.StatusSeeOther)
-	return nil, nil
+	return codes, err
 }
-
-// security is the page on which people say how they sign in.
-func (p *Provider) security(w http.ResponseWriter, r *http.Request) {
-	s, u := p.recent(w, r)
-	if s == nil {
-		return
-	}
-	if r.URL.RawQuery != "" {
-		http.Redirect(w, r, p.base()+securityPath, http.StatusSeeOther) // the address without the code
-		return
-	}
-	p.pages.ShowSecurity(w, r, u, p.factors.Has(u.ID), page.None)
-}
-
-// changeSecurity takes what the page sends.
-func (d *door) changeSecurity(w http.ResponseWriter, r *http.Request) {
-	if !formType(r) || r.ParseForm() != nil {
-		d.pages.Failed(w, r, http.StatusBadRequest, "", "")
-		return
-	}
-	s, u := d.recent(w, r)
-	if s == nil {
-		return
-	}
-	has := d.factors.Has(u.ID)
-	if !d.pages.Mine(r) {
-		d.pages.ShowSecurity(w, r, u, has, page.Expired)
-		return
-	}
-	form := r.PostForm
-	var codes []string
-	var err error
-	switch what := form.Get("answer"); {
-	case what == "begin" && !has:
-		secret := make([]byte, totp.SecretSize)
-		rand.Read(secret)
-		d.pages.Enrol(w, r, u, secret, page.None)
-		return
-	case what == "confirm" && !has:
-		secret, derr := b32.DecodeString(form.Get("secret"))
-		if derr != nil || len(secret) != totp.SecretSize {
-			d.pages.Failed(w, r, http.StatusBadRequest, "", "")
-			return
-		}
-		codes, err = d.factors.Set(u.ID, secret, form.Get("code"))
-		if cloud.KindOf(err) == cloud.Unauthorized {
-			d.pages.Enrol(w, r, u, secret, page.WrongCode)
-			return
-		}
-		if err == nil {
-			_, err = d.live.Change(s.ID, func(s *session.Session) error {
-				s.Methods = []string{"pwd", "otp", "mfa"}
-				return nil
-			})
-		}
-	case (what == "off" || what == "renew") && has:
-		if err = d.checkCode(r, u, form.Get("code")); err != nil {
-			break
-		}
-		if what == "off" {
-			err = d.factors.Remove(u.ID)
-		} else {
-			codes, err = d.factors.Renew(u.ID)
-		}
-	case what == "key":
-		if err = d.addKey(r, u); err == nil {
-			d.log.InfoContext(r.Context(), "passkey added", "user", u.Name, "from", r.RemoteAddr)
-		}
-	case what == "forget":
-		var id []byte
-		if id, err = b64.DecodeString(form.Get("id")); err == nil {
-			err = d.keysOf.Remove(u.ID, id)
-		}
-		if err == nil {
-			d.log.InfoContext(r.Context(), "passkey removed", "user", u.Name, "from", r.RemoteAddr)
-		}
-	}
-	if err != nil {
-		d.report(r, err)
-		problem := problemOf(err)
-		if problem == page.Wrong {
-			problem = page.WrongCode
-			if form.Get("answer") == "key" {
-				problem = page.WrongKey
-			}
-		}
-		d.pages.ShowSecurity(w, r, u, has, problem)
-		return
-	}
-	if now := d.factors.Has(u.ID); now != has {
-		d.log.InfoContext(r.Context(), "second factor changed", "user", u.Name, "on", now, "from", r.RemoteAddr)
-	}
-	if codes != nil {
-		d.pages.Codes(w, r, codes)
-		return
-	}
-	http.Redirect(w, r, d.base()+securityPath, http.StatusSeeOther)
-}
-
-var (
-	b32 = base32.StdEncoding.WithPadding(base32.NoPadding)
-	b64 = base64.RawURLEncoding
-)

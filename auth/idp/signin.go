@@ -56,13 +56,9 @@ func (d *door) verify(r *http.Request, name, password string) (*cloud.User, erro
 // logonForm is the form of the page: the request that it was made for comes
 // with it.
 func (d *door) logonForm(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		d.pages.Failed(w, r, http.StatusBadRequest, "", "")
-		return
-	}
-	req, err := d.parse(r.PostForm.Get("request"))
-	if err != nil {
-		d.refuse(w, r, req, err)
+	since := time.Now()
+	req := d.form(w, r)
+	if req == nil {
 		return
 	}
 	f := page.Form{Name: r.PostForm.Get("username"), Stay: r.PostForm.Get("stay") != ""}
@@ -72,32 +68,54 @@ func (d *door) logonForm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	u, err := d.verify(r, f.Name, r.PostForm.Get("password"))
+	if err == nil && d.NeedsMore(u) {
+		d.askMore(w, r, req, u, since, f.Stay)
+		return
+	}
+	if err == nil {
+		err = d.let(w, r, req, u, since, f.Stay, byPassword)
+	}
 	if err != nil {
-		d.report(r, err)
-		f.Problem = problemOf(err)
+		f.Problem = d.problem(r, err, page.Wrong)
 		d.pages.SignIn(w, r, req.ask(), f)
-		return
 	}
-	if d.factors.Has(u.ID) {
-		d.askSecond(w, r, req, u, f.Stay)
-		return
-	}
-	s, err := d.signIn(w, r, u, f.Stay, req.client, "pwd")
-	if err != nil {
-		d.report(r, err)
-		f.Problem = page.Broken
-		d.pages.SignIn(w, r, req.ask(), f)
-		return
-	}
-	d.issue(w, r, req, s)
 }
 
-func problemOf(err error) page.Problem {
+// form reads a form of a page of ours, and the request of the client that the
+// page was made for; nil when there is none and that has been said.
+func (p *Provider) form(w http.ResponseWriter, r *http.Request) *request {
+	if !formType(r) || r.ParseForm() != nil {
+		p.pages.Failed(w, r, http.StatusBadRequest, "", "")
+		return nil
+	}
+	req, err := p.parse(r.PostForm.Get("request"))
+	if err != nil {
+		p.refuse(w, r, req, err)
+		return nil
+	}
+	return req
+}
+
+// let signs in and sends the browser back to the client.
+func (p *Provider) let(w http.ResponseWriter, r *http.Request, req *request, u *cloud.User, since time.Time, stay bool, methods []string) error {
+	s, err := p.signIn(w, r, u, since, stay, req.client, methods)
+	if err == nil {
+		p.issue(w, r, req, s)
+	}
+	return err
+}
+
+// problem is what a page says of an error, and wrong what it says of what was
+// not right. What is our fault is logged.
+func (p *Provider) problem(r *http.Request, err error, wrong page.Problem) page.Problem {
+	p.report(r, err)
 	switch cloud.KindOf(err) {
 	case cloud.Unauthorized, cloud.Invalid:
-		return page.Wrong
+		return wrong
 	case cloud.Throttled:
 		return page.Throttled
+	case cloud.Permission:
+		return page.Needed
 	}
 	return page.Broken
 }
@@ -125,12 +143,13 @@ func (d *door) logonScript(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusBadRequest, map[string]any{"success": false, "state": in.State})
 		return
 	}
+	since := time.Now()
 	u, err := d.verify(r, in.Params[0], in.Params[1])
-	if err == nil && d.factors.Has(u.ID) {
+	if err == nil && d.NeedsMore(u) {
 		err = cloud.Unauthorized // only the page asks for more
 	}
 	if err == nil {
-		_, err = d.signIn(w, r, u, false, c, "pwd")
+		_, err = d.signIn(w, r, u, since, false, c, byPassword)
 	}
 	if err != nil {
 		d.report(r, err)
@@ -158,14 +177,17 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 
 // signIn begins a session for the browser, or goes on with the one it has
 // when that is the same user's. The secret in the cookie is always a new one.
-func (p *Provider) signIn(w http.ResponseWriter, r *http.Request, u *cloud.User, stay bool, c *client, methods ...string) (*session.Session, error) {
+// Who was signed out everywhere after since, when we began to check what they
+// showed, is Unauthorized.
+func (p *Provider) signIn(w http.ResponseWriter, r *http.Request, u *cloud.User, since time.Time, stay bool, c *client, methods []string) (*session.Session, error) {
 	old, _, err := p.browser(r)
 	if err != nil {
 		return nil, err
 	}
 	now, secret := time.Now(), random(32)
 	fill := func(s *session.Session) error {
-		s.Secret, s.Auth, s.Seen, s.Stay, s.Methods = digest(secret), now, now, stay, methods
+		seen(s, r, now)
+		s.Secret, s.Auth, s.Stay, s.Methods = digest(secret), now, stay, methods
 		s.Expires = p.expiry(s, now)
 		return nil
 	}
@@ -187,6 +209,12 @@ func (p *Provider) signIn(w http.ResponseWriter, r *http.Request, u *cloud.User,
 			}
 		}
 	}
+	if p.quits.after(u.ID, since) { // asked when the session can be seen to: it is ended here or there
+		if err := p.end(r.Context(), s.ID); err != nil {
+			return nil, err
+		}
+		return nil, cloud.Unauthorized
+	}
 	life := time.Duration(0)
 	if stay {
 		life = p.opts.BrowserLife
@@ -199,13 +227,8 @@ func (p *Provider) signIn(w http.ResponseWriter, r *http.Request, u *cloud.User,
 
 // consent takes the answer to: go on as who is signed in?
 func (p *Provider) consent(w http.ResponseWriter, r *http.Request) {
-	if !formType(r) || r.ParseForm() != nil {
-		p.pages.Failed(w, r, http.StatusBadRequest, "", "")
-		return
-	}
-	req, err := p.parse(r.PostForm.Get("request"))
-	if err != nil {
-		p.refuse(w, r, req, err)
+	req := p.form(w, r)
+	if req == nil {
 		return
 	}
 	s, u, err := p.browser(r)
@@ -214,7 +237,7 @@ func (p *Provider) consent(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// What was seen must still be so: the page is shown anew otherwise.
-	if !p.pages.Mine(r) || s == nil || req.needs(s, time.Now()) == password {
+	if !p.pages.Mine(r) || s == nil || p.needs(req, s, u) == password {
 		http.Redirect(w, r, p.base()+identifier+"?"+req.query, http.StatusSeeOther)
 		return
 	}
@@ -226,7 +249,7 @@ func (p *Provider) consent(w http.ResponseWriter, r *http.Request) {
 		p.back(w, r, req, url.Values{"error": {"access_denied"}, "error_description": {"The user said no."}})
 		return
 	}
-	if s, err = p.touch(s); err == nil && s == nil {
+	if s, err = p.touch(r, s); err == nil && s == nil {
 		err = &refusal{"login_required", "The user has to sign in."}
 	}
 	if err != nil {

@@ -106,6 +106,7 @@ func (p *Provider) exchange(r *http.Request, c *client, form url.Values) (*token
 	if form.Get("redirect_uri") != x.redirect || !isVerifier(verifier) || !same(base64.RawURLEncoding.EncodeToString(sum[:]), x.challenge) {
 		return nil, badGrant
 	}
+	now := time.Now()
 	s := p.live.Get(x.session.ID)
 	if s == nil {
 		return nil, badGrant
@@ -129,13 +130,18 @@ func (p *Provider) exchange(r *http.Request, c *client, form url.Values) (*token
 	}
 	lives, refresh := s.ID, ""
 	if hasWord(x.scope, offline) {
-		now, secret := time.Now(), random(32)
-		err := p.live.Add(&session.Session{
-			ID: x.app, User: u.ID, Secret: digest(secret), Made: now, Auth: x.session.Auth, Seen: now, Expires: now.Add(p.opts.RefreshLife),
+		secret := random(32)
+		app := &session.Session{
+			ID: x.app, User: u.ID, Secret: digest(secret), Made: now, Auth: x.session.Auth, Expires: now.Add(p.opts.RefreshLife),
 			Methods: x.session.Methods, Client: c.id, Parent: s.ID, Scope: x.scope,
-		})
-		if err != nil {
+		}
+		seen(app, r, now)
+		if err := p.live.Add(app); err != nil {
 			return nil, err
+		}
+		if p.quits.after(u.ID, now) { // as in signIn
+			_, err := p.live.End(x.app)
+			return nil, errors.Join(badGrant, err)
 		}
 		lives, refresh = x.app, x.app+"."+secret
 	}
@@ -156,7 +162,7 @@ func (p *Provider) mint(c *client, u *cloud.User, s *session.Session, lives, tok
 		browser = s.Parent
 	}
 	id, err := p.sign(typeID, claims{
-		Subject: u.ID, Audience: c.id, Session: browser, Nonce: nonce, AuthTime: s.Auth.Unix(), AccessHash: half(access), Methods: s.Methods, person: about(u, scope),
+		Subject: u.ID, Audience: c.id, Session: browser, Nonce: nonce, AuthTime: s.Auth.Unix(), AccessHash: half(access), Methods: s.Methods, Class: classOf(s), person: about(u, scope),
 	}, p.opts.IDLife)
 	if err != nil {
 		return nil, err
@@ -176,6 +182,9 @@ func (p *Provider) refresh(r *http.Request, c *client, form url.Values) (*tokens
 		return nil, badGrant
 	}
 	u, err := p.user(r.Context(), s.User)
+	if err == nil && p.demanded(u) && !twice(s) {
+		return nil, badGrant // they have to sign in anew, with two factors
+	}
 	if cloud.KindOf(err) == cloud.Unauthorized {
 		if _, err := p.live.End(id); err != nil {
 			return nil, err
@@ -191,12 +200,12 @@ func (p *Provider) refresh(r *http.Request, c *client, form url.Values) (*tokens
 			s.Salt = make([]byte, 16)
 			rand.Read(s.Salt)
 			s.Before, s.Secret = s.Secret, digest(successor(secret, s.Salt))
-			s.Rotated, s.Seen, s.Expires = now, now, now.Add(p.opts.RefreshLife)
+			s.Rotated, s.Expires = now, now.Add(p.opts.RefreshLife)
 		case s.Before != "" && same(given, s.Before) && now.Sub(s.Rotated) < lost:
-			s.Seen = now
 		default:
 			return errReused
 		}
+		seen(s, r, now)
 		return nil
 	})
 	if errors.Is(err, errReused) {

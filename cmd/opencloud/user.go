@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	"opencloud/app"
+	"opencloud/auth/idp"
 	"opencloud/cloud"
 	"opencloud/config"
 	"opencloud/core"
@@ -18,11 +19,13 @@ import (
 )
 
 type userVerb struct {
-	Add      userAdd      `cmd:"" help:"Make a user."`
-	List     userList     `cmd:"" help:"List all users."`
-	Password userPassword `cmd:"" help:"Give a user a new password."`
-	Role     userRole     `cmd:"" help:"Give a user another role."`
-	Remove   userRemove   `cmd:"" help:"Remove a user. The files stay on the storage."`
+	Add          userAdd          `cmd:"" help:"Make a user."`
+	List         userList         `cmd:"" help:"List all users."`
+	Password     userPassword     `cmd:"" help:"Give a user a new password, and end the sessions."`
+	Role         userRole         `cmd:"" help:"Give a user another role."`
+	SignOut      userSignOut      `cmd:"" help:"End all sessions of a user, in browsers and apps."`
+	ResetFactors userResetFactors `cmd:"" help:"Take second factor and passkeys away from a user who has lost them, and end the sessions."`
+	Remove       userRemove       `cmd:"" help:"Remove a user. The files stay on the storage."`
 }
 
 type userAdd struct {
@@ -140,10 +143,55 @@ func (v *userPassword) Run(ctx context.Context, c *console) error {
 		if _, err := d.SetUser(ctx, u, password); err != nil {
 			return err
 		}
+		if err := signOut(u); err != nil {
+			return err
+		}
 		fmt.Fprintf(c.out, "Changed the password of %s.\n", u.Name)
 		if generated {
 			fmt.Fprintf(c.out, "Password: %s\n", password)
 		}
+		return nil
+	})
+}
+
+type userSignOut struct {
+	Name string `arg:"" help:"Login name."`
+}
+
+func (v *userSignOut) Run(ctx context.Context, c *console) error {
+	return withUser(ctx, c, v.Name, func(_ *builtin.Directory, u *cloud.User) error {
+		if err := signOut(u); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.out, "Signed %s out everywhere.\n", u.Name)
+		return nil
+	})
+}
+
+// signOut ends the sessions of a user, or of one who is no more and whom the
+// server then forgets.
+func signOut(u *cloud.User) error {
+	cfg, err := config.Load(config.System())
+	if err != nil {
+		return err
+	}
+	return idp.SignOut(cfg.IDP.Path, u.ID)
+}
+
+type userResetFactors struct {
+	Name string `arg:"" help:"Login name."`
+}
+
+func (v *userResetFactors) Run(ctx context.Context, c *console) error {
+	return withUser(ctx, c, v.Name, func(_ *builtin.Directory, u *cloud.User) error {
+		cfg, err := config.Load(config.System())
+		if err != nil {
+			return err
+		}
+		if err := idp.ResetFactors(cfg.IDP.Path, u.ID); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.out, "%s signs in with the password alone now, until they set up something else.\n", u.Name)
 		return nil
 	})
 }
@@ -205,6 +253,9 @@ type userRemove struct {
 func (v *userRemove) Run(ctx context.Context, c *console) error {
 	return withUser(ctx, c, v.Name, func(d *builtin.Directory, u *cloud.User) error {
 		if err := d.RemoveUser(ctx, u.ID); err != nil {
+			return err
+		}
+		if err := signOut(u); err != nil {
 			return err
 		}
 		fmt.Fprintf(c.out, "Removed the user %s (%s). The files stay on the storage.\n", u.Name, u.ID)

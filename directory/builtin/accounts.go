@@ -8,6 +8,7 @@ import (
 
 	"opencloud/cloud"
 	"opencloud/directory/names"
+	"opencloud/directory/secret"
 )
 
 // maxGroups is how many one user can be in.
@@ -229,7 +230,7 @@ func (r *record) check(id string) error {
 		return err
 	}
 	if r.Password != "" {
-		if _, _, _, _, _, err := parse(r.Password); err != nil {
+		if err := secret.Check(r.Password); err != nil {
 			return err
 		}
 	}

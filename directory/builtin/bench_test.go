@@ -16,7 +16,7 @@ func town(b *testing.B) string {
 	const users, groups = 100_000, 10_000
 	dir := b.TempDir()
 	d := open(b, dir)
-	hash := d.unknown()
+	hash := d.nobody
 	file := func(f *folder, id string, v any) {
 		body, _ := json.MarshalIndent(v, "", "  ")
 		if err := os.WriteFile(f.file(id), body, 0o600); err != nil {

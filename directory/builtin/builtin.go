@@ -18,7 +18,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -27,6 +26,7 @@ import (
 	"opencloud/cloud"
 	"opencloud/directory/names"
 	"opencloud/directory/recall"
+	"opencloud/directory/secret"
 )
 
 // Options say how passwords are kept. Changing the cost of a password affects
@@ -56,25 +56,23 @@ type Directory struct {
 	haystack atomic.Pointer[haystack] // as of the last search
 	words    words
 
-	gate   chan struct{} // holds a token for each check under way
-	nobody string        // a hash that unknown names are checked against
-	seen   *recall.Memory[*account]
+	secrets *secret.Hasher
+	nobody  string // a hash that unknown names are checked against
+	seen    *recall.Memory[*account]
 }
 
 // Open reads the folder, which is made if it is missing. Any number of
 // processes may have it open. Files that cannot be understood are logged and
 // left alone; their users do not exist until somebody mends them.
 func Open(path string, opts Options) (*Directory, error) {
-	if opts.Memory < 8 || opts.Memory > 4<<20 || opts.Time < 1 || opts.Time > 100 || opts.Threads < 1 || opts.Threads > 64 {
-		return nil, cloud.Refuse(cloud.Invalid, "The cost of passwords is out of range: memory 8 to 4194304 KiB, time 1 to 100, threads 1 to 64.")
-	}
-	if opts.Checks <= 0 {
-		opts.Checks = runtime.GOMAXPROCS(0)
+	secrets, err := secret.New(secret.Options{Memory: opts.Memory, Time: opts.Time, Threads: opts.Threads, Checks: opts.Checks, Remember: opts.Remember})
+	if err != nil {
+		return nil, err
 	}
 	d := &Directory{
 		root: path, opts: opts, log: opts.Log, words: words{all: map[string]*string{}},
-		gate: make(chan struct{}, opts.Checks),
-		seen: recall.New[*account](opts.Remember),
+		secrets: secrets,
+		seen:    recall.New[*account](opts.Remember),
 	}
 	if d.log == nil {
 		d.log = slog.Default()
@@ -87,7 +85,7 @@ func Open(path string, opts Options) (*Directory, error) {
 		}
 	}
 	d.own(d.groups.path)
-	d.nobody = d.unknown()
+	d.nobody = secrets.Unknown()
 	if err := d.current(); err != nil {
 		return nil, cloud.E("builtin.Open", cloud.Ref{}, err)
 	}
@@ -164,7 +162,7 @@ func (d *Directory) SetUser(ctx context.Context, u *cloud.User, password string)
 		return nil, cloud.E("builtin.SetUser", cloud.Ref{}, err)
 	}
 	if password != "" {
-		hash, err := d.hash(ctx, password)
+		hash, err := d.secrets.Hash(ctx, password)
 		if err != nil {
 			return nil, cloud.E("builtin.SetUser", cloud.Ref{}, err)
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"opencloud/cloud"
+	"opencloud/storage"
 )
 
 // A Store keeps everything in maps. It is safe for concurrent use.
@@ -140,7 +141,7 @@ func (s *Store) SetSpace(ctx context.Context, want *cloud.Space) (_ *cloud.Space
 	}
 	sp.nodes = map[cloud.NodeID]*entry{sp.root.ID: sp.root, sp.bin.ID: sp.bin}
 	if want.Root != nil {
-		sp.root.Grants = slices.Clone(want.Root.Grants)
+		sp.root.Grants = storage.CloneGrants(want.Root.Grants)
 		sp.root.traits()
 	}
 	s.spaces[want.ID] = sp
@@ -196,7 +197,7 @@ func (sp *tree) record(kind cloud.Event, e *entry) cloud.Record {
 func (s *Store) log(ctx context.Context, r cloud.Record) cloud.Record {
 	c := cloud.CallerFrom(ctx)
 	s.last++
-	r.Seq, r.By, r.For, r.At = s.last, c.ID(), c.Initiator, now()
+	r.Seq, r.By, r.Via, r.For, r.At = s.last, c.ID(), c.Via(), c.Initiator, now()
 	s.records = append(s.records, r)
 	if limit := cmp.Or(s.History, 10_000); len(s.records) > limit {
 		s.records = s.records[len(s.records)-limit:]

@@ -111,7 +111,7 @@ func (sp *tree) listed(e *entry) *cloud.Node {
 // node is a copy with all that belongs to it.
 func (sp *tree) node(e *entry) *cloud.Node {
 	n := sp.listed(e)
-	n.Grants, n.Locks, n.Attrs = slices.Clone(e.Grants), slices.Clone(e.Locks), maps.Clone(e.Attrs)
+	n.Grants, n.Locks, n.Attrs = storage.CloneGrants(e.Grants), slices.Clone(e.Locks), maps.Clone(e.Attrs)
 	return n
 }
 
@@ -418,20 +418,25 @@ func (s *Store) Edit(ctx context.Context, space cloud.SpaceID, id cloud.NodeID, 
 		kind cloud.Event
 	}{
 		{dated || n.State != e.State || !maps.Equal(n.Attrs, e.Attrs), cloud.Edited},
-		{!sameGrants(n.Grants, e.Grants), cloud.Regranted},
+		{!storage.SameGrants(n.Grants, e.Grants), cloud.Regranted},
 		{!sameLocks(n.Locks, e.Locks), cloud.Relocked},
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// fn may have kept n, so the store takes copies.
 	e.MTime, e.State = n.MTime, n.State
-	e.Grants, e.Locks, e.Attrs = slices.Clone(n.Grants), slices.Clone(n.Locks), maps.Clone(n.Attrs)
+	given, taken := storage.Regranted(e.Grants, n.Grants)
+	e.Grants, e.Locks, e.Attrs = storage.CloneGrants(n.Grants), slices.Clone(n.Locks), maps.Clone(n.Attrs)
 	e.traits()
 	for _, c := range changes {
 		if !c.is {
 			continue
 		}
-		r := s.log(ctx, sp.record(c.kind, e))
+		r := sp.record(c.kind, e)
+		if c.kind == cloud.Regranted {
+			r.Given, r.Taken = given, taken
+		}
+		r = s.log(ctx, r)
 		switch {
 		case c.kind == cloud.Relocked, e.isVersion():
 		case e.Dir:
@@ -450,14 +455,6 @@ func sameLocks(a, b []cloud.Lock) bool {
 	return slices.EqualFunc(a, b, func(a, b cloud.Lock) bool {
 		same := a.Expires.Equal(b.Expires)
 		a.Expires, b.Expires = time.Time{}, time.Time{}
-		return same && a == b
-	})
-}
-
-func sameGrants(a, b []cloud.Grant) bool {
-	return slices.EqualFunc(a, b, func(a, b cloud.Grant) bool {
-		same := a.Made.Equal(b.Made) && a.Expires.Equal(b.Expires)
-		a.Made, b.Made, a.Expires, b.Expires = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 		return same && a == b
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"opencloud/cloud"
+	"opencloud/storage"
 	"opencloud/storage/posix/disk"
 )
 
@@ -61,6 +62,7 @@ func (sp *space) edit(ctx context.Context, id cloud.NodeID, fn func(*cloud.Node)
 // edited calls fn and prepares the change that it makes; nil for none.
 func (sp *space) edited(ctx context.Context, n *cloud.Node, id cloud.UUID, fn func(*cloud.Node) error) (c *change, has *rare, dated bool, err error) {
 	had, mtime, state := take(n), n.MTime, n.State
+	take(n).give(n) // fn may alter what it gets, and the memory has the same
 	if err := fn(n); err != nil {
 		return nil, nil, false, errCheck{err}
 	}
@@ -75,6 +77,13 @@ func (sp *space) edited(ctx context.Context, n *cloud.Node, id cloud.UUID, fn fu
 	dated = !n.MTime.Equal(mtime)
 	n.Traits = has.traits()
 	c = &change{sp: sp}
+	record := func(kind cloud.Event) cloud.Record {
+		r := sp.record(ctx, kind, n)
+		if kind == cloud.Regranted {
+			r.Given, r.Taken = storage.Regranted(had.grants, has.grants)
+		}
+		return r
+	}
 	for _, k := range []struct {
 		is   bool
 		kind cloud.Event
@@ -86,13 +95,13 @@ func (sp *space) edited(ctx context.Context, n *cloud.Node, id cloud.UUID, fn fu
 		switch {
 		case !k.is:
 		case c.record.Kind == "":
-			c.record = sp.record(ctx, k.kind, n)
+			c.record = record(k.kind)
 			c.redo = redo{State: n.State, Dated: dated}
 			if what != 0 {
 				c.redo.Rare = has.edit(what)
 			}
 		default:
-			more := sp.record(ctx, k.kind, n)
+			more := record(k.kind)
 			more.At = c.record.At // it is one change
 			c.more = append(c.more, part{record: more})
 		}

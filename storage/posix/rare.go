@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"opencloud/cloud"
+	"opencloud/storage"
 )
 
 // rare is what few nodes have. It is in files of its own, so that the list of
@@ -151,10 +152,7 @@ func (r *rare) give(n *cloud.Node) {
 
 // take takes them out of a node, for keeps. What is empty is nil.
 func take(n *cloud.Node) *rare {
-	r := &rare{}
-	if len(n.Grants) > 0 {
-		r.grants = slices.Clone(n.Grants)
-	}
+	r := &rare{grants: storage.CloneGrants(n.Grants)}
 	if len(n.Locks) > 0 {
 		r.locks = slices.Clone(n.Locks)
 	}
@@ -169,7 +167,7 @@ func take(n *cloud.Node) *rare {
 
 // changed says which of the three differ.
 func (r *rare) changed(o *rare) (t cloud.Traits) {
-	if !slices.EqualFunc(r.grants, o.grants, sameGrant) {
+	if !storage.SameGrants(r.grants, o.grants) {
 		t |= cloud.HasGrants
 	}
 	if !slices.EqualFunc(r.locks, o.locks, sameLock) {
@@ -179,12 +177,6 @@ func (r *rare) changed(o *rare) (t cloud.Traits) {
 		t |= cloud.HasAttrs
 	}
 	return t
-}
-
-func sameGrant(a, b cloud.Grant) bool {
-	same := a.Made.Equal(b.Made) && a.Expires.Equal(b.Expires)
-	a.Made, b.Made, a.Expires, b.Expires = time.Time{}, time.Time{}, time.Time{}, time.Time{}
-	return same && a == b
 }
 
 func sameLock(a, b cloud.Lock) bool {

@@ -160,7 +160,7 @@ func decodeEntry(it journal.Item) (r cloud.Record, rd redo, err error) {
 // record tells of a node as it is now, on behalf of the caller.
 func (sp *space) record(ctx context.Context, kind cloud.Event, n *cloud.Node) cloud.Record {
 	c := cloud.CallerFrom(ctx)
-	return cloud.Record{Space: sp.id, Kind: kind, By: c.ID(), For: c.Initiator, At: now(),
+	return cloud.Record{Space: sp.id, Kind: kind, By: c.ID(), Via: c.Via(), For: c.Initiator, At: now(),
 		Node: n.ID, Parent: n.Parent, Name: n.Name, Dir: n.Dir, Size: n.Size, MTime: n.MTime, Sums: n.Sums}
 }
 

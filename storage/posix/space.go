@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"opencloud/cloud"
+	"opencloud/storage"
 	"opencloud/storage/posix/disk"
 )
 
@@ -403,7 +404,7 @@ func (s *Store) makeSpace(ctx context.Context, want *cloud.Space) (*space, error
 	}
 	var has rare
 	if want.Root != nil {
-		has.grants = slices.Clone(want.Root.Grants)
+		has.grants = storage.CloneGrants(want.Root.Grants)
 	}
 	sp.root.mtime, sp.root.traits, sp.root.rare = at, has.traits(), &has
 	r := sp.record(ctx, cloud.SpaceMade, sp.dirNode(sp.root))

@@ -58,12 +58,18 @@ var editTales = []tale{
 				want.Attrs, want.Traits = attrs, want.Traits|cloud.HasAttrs
 			})
 			grants := []cloud.Grant{
-				{To: cloud.Subject{User: "u1"}, Rights: cloud.SpaceViewer, By: "u2", Made: when(2001), Expires: when(2040)},
-				{To: cloud.Subject{Group: "g1"}, Rights: cloud.AllRights},
+				{ID: "1", To: cloud.Subject{User: "u1"}, Rights: cloud.SpaceViewer, By: "u2", Made: when(2001), Expires: when(2040)},
+				{ID: "2", To: cloud.Subject{Group: "g1"}, Rights: cloud.AllRights},
+				{ID: "3", To: cloud.Subject{Link: "t"}, Rights: cloud.CanStat, By: "u2", Link: &cloud.Link{Name: "ü", Quick: true, Secret: "$hash$"}},
+				{ID: "4", To: cloud.Subject{User: "u3"}},
 			}
 			step("grants", func(n *cloud.Node) { n.Grants = grants }, func() {
 				want.Grants, want.Traits = grants, want.Traits|cloud.HasGrants
 			})
+			named := slices.Clone(grants)
+			named[2].Link = &cloud.Link{Name: "another", Secret: "$hash$"}
+			step("a link", func(n *cloud.Node) { n.Grants[2].Link = named[2].Link }, func() { want.Grants = named })
+			step("a link as it was", func(n *cloud.Node) { n.Grants = grants }, func() { want.Grants = grants })
 			locks := []cloud.Lock{
 				{Token: "urn:uuid:1", By: "u1", Owner: "<D:href>me</D:href>", Shared: true, Deep: true, Expires: when(2040), Timeout: time.Minute},
 				{Token: "urn:uuid:2", By: "u2", Shared: true, Expires: when(2041)},
@@ -105,12 +111,12 @@ var editTales = []tale{
 		refused := errors.New("refused")
 		h.edit(d.ID, func(n *cloud.Node) {
 			n.Attrs = map[string]string{"k": "v"}
-			n.Grants = []cloud.Grant{{To: cloud.Subject{User: "u"}, Rights: cloud.CanRead}}
+			n.Grants = []cloud.Grant{{To: cloud.Subject{Link: "t"}, Rights: cloud.CanRead, Link: &cloud.Link{Name: "name"}}}
 		})
 		h.unchanged("an Edit that fails", func() {
 			_, err := h.Edit(h.ctx, h.space, d.ID, func(n *cloud.Node) error {
 				n.Attrs["k"], n.Attrs["l"] = "w", "x"
-				n.Grants[0].Rights = cloud.AllRights
+				n.Grants[0].Rights, n.Grants[0].Link.Name = cloud.AllRights, "another"
 				n.Locks = []cloud.Lock{{Token: "t", Expires: when(2040)}}
 				n.MTime = when(2001)
 				return refused
@@ -135,16 +141,16 @@ var editTales = []tale{
 		// Whoever keeps what was handed in or out has no hand in the store.
 		f := h.file(h.root, "f", "content")
 		attrs := map[string]string{"k": "v"}
-		grants := []cloud.Grant{{To: cloud.Subject{User: "u"}, Rights: cloud.CanRead}}
+		grants := []cloud.Grant{{To: cloud.Subject{Link: "t"}, Rights: cloud.CanRead, Link: &cloud.Link{Name: "name"}}}
 		var kept *cloud.Node
 		got := h.edit(f.ID, func(n *cloud.Node) { n.Attrs, n.Grants, kept = attrs, grants, n })
 		want := h.node(f.ID)
-		attrs["k"], grants[0].Rights = "w", 0
+		attrs["k"], grants[0].Rights, grants[0].Link.Name = "w", 0, "another"
 		kept.Attrs["x"], kept.Name = "y", "z"
 		h.same("node after what was handed in was altered", h.node(f.ID), want)
 		_ = got
 		h.edit(f.ID, func(n *cloud.Node) { kept = n })
-		kept.Attrs["k"], kept.Grants[0].Rights = "x", 0
+		kept.Attrs["k"], kept.Grants[0].Rights, kept.Grants[0].Link.Name = "x", 0, "another"
 		h.same("node after what fn was given was altered", h.node(f.ID), want)
 	}},
 

@@ -32,7 +32,7 @@ func (h *house) told(want cloud.Record, fn func()) {
 		h.Errorf("At of %s: got %v, want about %v", want.Kind, r.At, before)
 	}
 	want.Seq, want.At, want.Space = r.Seq, r.At, h.space
-	if want.By == "" {
+	if want.By == "" && want.Via == "" {
 		want.By, want.For = einstein.User.ID, einstein.Initiator
 	}
 	if want.Dir {
@@ -89,8 +89,25 @@ var journalTales = []tale{
 		h.told(as(cloud.Edited, f), func() { h.edit(id, func(n *cloud.Node) { n.MTime = when(2003) }) })
 		h.told(as(cloud.Edited, f), func() { h.edit(id, func(n *cloud.Node) { n.Attrs = map[string]string{"k": "v"} }) })
 		h.told(as(cloud.Edited, f), func() { h.edit(id, func(n *cloud.Node) { n.State = cloud.Quarantined }) })
-		h.told(as(cloud.Regranted, f), func() {
-			h.edit(id, func(n *cloud.Node) { n.Grants = []cloud.Grant{{To: cloud.Subject{User: "u"}, Rights: cloud.CanRead}} })
+		user := cloud.Grant{ID: "1", To: cloud.Subject{User: "u"}, Rights: cloud.CanRead}
+		link := cloud.Grant{ID: "2", To: cloud.Subject{Link: "t"}, Rights: cloud.CanRead, Link: &cloud.Link{Name: "name"}}
+		secret := link
+		secret.Link = &cloud.Link{Name: "name", Secret: "$hash$"}
+		want = as(cloud.Regranted, f)
+		want.Given = []cloud.Grant{user, link}
+		h.told(want, func() { h.edit(id, func(n *cloud.Node) { n.Grants = []cloud.Grant{user, secret} }) })
+		less := user
+		less.Rights = cloud.CanStat
+		want.Given, want.Taken = []cloud.Grant{less}, []cloud.Grant{user, link}
+		h.told(want, func() { h.edit(id, func(n *cloud.Node) { n.Grants = []cloud.Grant{less} }) })
+
+		visitor := cloud.WithCaller(h.ctx, cloud.Caller{Visitor: &cloud.Visitor{Token: "t", Share: "2"}, Initiator: einstein.Initiator})
+		want = as(cloud.Edited, f)
+		want.Via, want.For = "2", einstein.Initiator
+		h.told(want, func() {
+			if _, err := h.Edit(visitor, h.space, id, func(n *cloud.Node) error { n.Attrs = map[string]string{"k": "w"}; return nil }); err != nil {
+				h.Errorf("Edit by a visitor: got %v", err)
+			}
 		})
 		h.told(as(cloud.Relocked, f), func() {
 			h.edit(id, func(n *cloud.Node) { n.Locks = []cloud.Lock{{Token: "urn:uuid:1", Expires: when(2040)}} })

@@ -34,7 +34,7 @@ var may = map[string][]string{
 }
 
 // kits are ordinary packages that tests of other floors may use.
-var kits = []string{"storage/mem", "storage/faulty", "storage/storagetest", "directory/directorytest", "directory/mem", "directory/builtin", "auth/apptoken", "core", "test"}
+var kits = []string{"storage/mem", "storage/faulty", "storage/storagetest", "storage/posix", "directory/directorytest", "directory/mem", "directory/builtin", "directory/secret", "auth/apptoken", "core", "test"}
 
 func TestImports(t *testing.T) {
 	// Parsed here rather than asked of go list, so that go test sees the

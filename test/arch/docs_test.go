@@ -8,10 +8,16 @@ import (
 	"testing"
 )
 
-// What docs/security.md says is shown by a test is.
-func TestSecurityDoc(t *testing.T) {
+// What these pages say is shown by a test is.
+func TestDocs(t *testing.T) {
+	for _, page := range []string{"security.md", "sharing.md"} {
+		t.Run(page, func(t *testing.T) { testDoc(t, page) })
+	}
+}
+
+func testDoc(t *testing.T, page string) {
 	root := filepath.Join("..", "..")
-	body, err := os.ReadFile(filepath.Join(root, "docs", "security.md"))
+	body, err := os.ReadFile(filepath.Join(root, "docs", page))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,10 @@
-// Package file writes small files so that a crash leaves the old or the new
+// Package file writes and removes small files so that a crash leaves the old or the new
 // one, and never half of it.
 package file
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -24,6 +25,17 @@ func Replace(path string, body []byte) (err error) {
 	}
 	if err != nil {
 		os.Remove(f.Name())
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
+// Remove removes a file, durably; there need not be one.
+func Remove(path string) error {
+	err := os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	return SyncDir(filepath.Dir(path))

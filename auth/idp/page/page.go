@@ -17,7 +17,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"opencloud/auth/idp/passkey"
 	"opencloud/auth/idp/qr"
@@ -93,10 +92,11 @@ const (
 	Broken
 	WrongCode
 	WrongKey
+	Needed // the last factor of who must have one
 )
 
 // statuses of pages that tell of a problem.
-var statuses = [...]int{None: http.StatusOK, Wrong: http.StatusUnauthorized, Throttled: http.StatusTooManyRequests, Expired: http.StatusForbidden, Broken: http.StatusServiceUnavailable, WrongCode: http.StatusUnauthorized, WrongKey: http.StatusUnauthorized}
+var statuses = [...]int{None: http.StatusOK, Wrong: http.StatusUnauthorized, Throttled: http.StatusTooManyRequests, Expired: http.StatusForbidden, Broken: http.StatusServiceUnavailable, WrongCode: http.StatusUnauthorized, WrongKey: http.StatusUnauthorized, Needed: http.StatusForbidden}
 
 // A Form is what the user has typed.
 type Form struct {
@@ -125,9 +125,9 @@ type page struct {
 	KeyURI                     template.URL
 	Spaced, Codes              []string
 	Has                        bool
+	Key                        *keyPart
 
-	Key  *keyPart
-	Keys []keyShown
+	Account *accountPart
 }
 
 // key is what the script needs, nil where there can be no passkeys.
@@ -139,14 +139,28 @@ func (v *Pages) key(form string) *keyPart {
 	return &keyPart{Challenge: b64.EncodeToString([]byte(challenge)), Site: v.Keys.Site.ID, Script: template.JS(passkeyJS)}
 }
 
+// newKey is what the script needs to make a passkey for a user who has some.
+func (v *Pages) newKey(form string, u *cloud.User, have []cloud.Factor) *keyPart {
+	k := v.key(form)
+	if k == nil {
+		return nil
+	}
+	id := passkey.Handle(u.ID)
+	k.Make, k.Handle, k.Name = strings.Trim(fmt.Sprint(passkey.Algorithms), "[]"), b64.EncodeToString(id[:]), u.Name
+	for _, f := range have {
+		if f.Kind == cloud.Passkey {
+			k.Have += " " + f.ID
+		}
+	}
+	return k
+}
+
 // keyPart is the part of a page for passkeys.
 type keyPart struct {
 	Challenge, Site          string
 	Make, Handle, Name, Have string // to make one
 	Script                   template.JS
 }
-
-type keyShown struct{ ID, Made string }
 
 func (v *Pages) show(w http.ResponseWriter, name string, status int, formAction string, p page) {
 	p.Product, p.CSS = v.Product, template.CSS(style)
@@ -180,36 +194,29 @@ func (v *Pages) SignIn(w http.ResponseWriter, r *http.Request, a Ask, f Form) {
 	v.show(w, "signin", statuses[f.Problem], formAction(a.Redirect), p)
 }
 
-// AskCode asks for a code.
-func (v *Pages) AskCode(w http.ResponseWriter, r *http.Request, a Ask, halfway string, what Problem) {
-	p := page{words: wordsFor(r, a.Query), Action: v.Base + v.Options.Second, Token: v.token(w, r), Request: a.Query, Halfway: halfway, Client: a.Client}
+// AskMore asks for a code, a passkey, or either.
+func (v *Pages) AskMore(w http.ResponseWriter, r *http.Request, a Ask, halfway string, code, key bool, what Problem) {
+	p := page{words: wordsFor(r, a.Query), Action: v.Base + v.Options.Second, KeyAction: v.Base + v.Passkey, Token: v.token(w, r), Request: a.Query, Halfway: halfway, Client: a.Client, Has: code}
 	p.Title, p.Message = p.Second, p.about(what)
+	if key {
+		p.Key = v.key(p.Token)
+	}
 	v.show(w, "second", statuses[what], formAction(a.Redirect), p)
 }
 
-// ShowSecurity says whether there is a second factor, and offers to change that.
-func (v *Pages) ShowSecurity(w http.ResponseWriter, r *http.Request, u *cloud.User, has bool, what Problem) {
-	p := page{words: wordsFor(r, ""), Action: v.Base + v.Options.Security, Token: v.token(w, r), User: nameOf(u), Has: has, Other: v.Base + "/"}
-	p.Title, p.Message = p.Security, p.about(what)
-	if own, err := v.Keys.List(u.ID); err == nil { // what cannot be read cannot be changed
-		p.Key = v.key(p.Token)
-		for _, k := range own {
-			p.Keys = append(p.Keys, keyShown{b64.EncodeToString(k.ID), k.Made.Format(time.DateOnly)})
-		}
-	}
-	if p.Key != nil {
-		id := passkey.Handle(u.ID)
-		p.Key.Make, p.Key.Handle, p.Key.Name = strings.Trim(fmt.Sprint(passkey.Algorithms), "[]"), b64.EncodeToString(id[:]), u.Name
-		for _, k := range p.Keys {
-			p.Key.Have += " " + k.ID
-		}
-	}
-	v.show(w, "security", statuses[what], "'self'", p)
+// Demand asks for setting up a second factor.
+func (v *Pages) Demand(w http.ResponseWriter, r *http.Request, a Ask, halfway string, u *cloud.User, what Problem) {
+	p := page{words: wordsFor(r, a.Query), Action: v.Base + v.Options.Second, Token: v.token(w, r), Request: a.Query, Halfway: halfway, User: nameOf(u)}
+	p.Title, p.Message = p.Demand, p.about(what)
+	p.Key = v.newKey(p.Token, u, nil)
+	v.show(w, "demand", statuses[what], formAction(a.Redirect), p)
 }
 
-// Enrol shows the secret for an app and asks for a code of it.
-func (v *Pages) Enrol(w http.ResponseWriter, r *http.Request, u *cloud.User, secret []byte, what Problem) {
-	p := page{words: wordsFor(r, ""), Action: v.Base + v.Options.Security, Token: v.token(w, r), Secret: b32.EncodeToString(secret)}
+// Enrol shows the secret for an app and asks for a code of it. It is half way
+// to a sign-in, or on the way back to the page of security when halfway is empty.
+func (v *Pages) Enrol(w http.ResponseWriter, r *http.Request, a Ask, halfway string, u *cloud.User, secret []byte, what Problem) {
+	p := v.toSecond(w, r, a, halfway)
+	p.Secret = b32.EncodeToString(secret)
 	uri := keyURI(v.Product, u.Name, secret)
 	p.KeyURI = template.URL(uri)
 	if path, size, ok := qr.Path(uri); ok {
@@ -219,14 +226,25 @@ func (v *Pages) Enrol(w http.ResponseWriter, r *http.Request, u *cloud.User, sec
 		p.Spaced = append(p.Spaced, p.Secret[i:min(i+4, len(p.Secret))])
 	}
 	p.Title, p.Message = p.SetUp, p.about(what)
-	v.show(w, "enrol", statuses[what], "'self'", p)
+	v.show(w, "enrol", statuses[what], formAction(a.Redirect), p)
 }
 
-// Codes shows the codes for paper, this once.
-func (v *Pages) Codes(w http.ResponseWriter, r *http.Request, codes []string) {
-	p := page{words: wordsFor(r, ""), Codes: codes, Other: v.Base + v.Options.Security}
+// Codes shows the codes for paper, this once. Halfway is as for Enrol.
+func (v *Pages) Codes(w http.ResponseWriter, r *http.Request, a Ask, halfway string, codes []string) {
+	p := v.toSecond(w, r, a, halfway)
+	p.Codes = codes
 	p.Title = p.Paper
-	v.show(w, "codes", http.StatusOK, "'none'", p)
+	v.show(w, "codes", http.StatusOK, formAction(a.Redirect), p)
+}
+
+// toSecond is a page that leads to the second step of a sign-in, or else to
+// the page of security.
+func (v *Pages) toSecond(w http.ResponseWriter, r *http.Request, a Ask, halfway string) page {
+	p := page{words: wordsFor(r, a.Query), Action: v.Base + v.Options.Second, Token: v.token(w, r), Request: a.Query, Halfway: halfway}
+	if halfway == "" {
+		p.Action, p.Other = v.Base+v.Options.Security, v.Base+v.Options.Security
+	}
+	return p
 }
 
 // Choose asks whether to go on as who is signed in.

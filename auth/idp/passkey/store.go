@@ -17,14 +17,17 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"opencloud/auth/idp/file"
 	"opencloud/cloud"
 )
 
-// A Store keeps keys in a file for each user who has some. They sign in
+// A Store keeps keys in a file for each user who has some. Another process may
+// remove a file at any time. Keys sign in
 // without a password: who uses one has the device and has shown it a finger,
 // a face or a PIN.
 type Store struct {
@@ -48,12 +51,14 @@ type holder struct {
 // Owned is a key with its dates.
 type Owned struct {
 	Key
+	Name string    `json:"name,omitempty"` // for its owner
 	Made time.Time `json:"made"`
 	Used time.Time `json:"used,omitzero"`
 }
 
 const (
 	maxKeys       = 20
+	maxName       = 60 // characters
 	maxUsed       = 100_000
 	challengeLife = 10 * time.Minute
 )
@@ -113,6 +118,9 @@ func (k *Store) spend(challenge string) bool {
 // Handle is how keys name their user.
 func Handle(id cloud.UserID) cloud.UUID { return cloud.UUIDOf(string(id)) }
 
+// FileOf is the name of a user's file.
+func FileOf(id cloud.UserID) string { return Handle(id).String() + ".json" }
+
 func (k *Store) file(handle cloud.UUID) string {
 	return filepath.Join(k.path, handle.String()+".json")
 }
@@ -166,9 +174,19 @@ func (k *Store) change(u cloud.UserID, f func(*holder) error) error {
 	return file.Replace(k.file(Handle(u)), append(body, '\n'))
 }
 
-// Add gives a user the key that a browser has made: Unauthorized if the proof
-// is not right, or the user has enough.
-func (k *Store) Add(u cloud.UserID, p Proof, form string) error {
+// Has tells whether a user can sign in with a key; true also when nobody can
+// tell, for then no password alone may do.
+func (k *Store) Has(u cloud.UserID) bool {
+	if k.off {
+		return false
+	}
+	h, err := k.read(Handle(u))
+	return err != nil || h != nil && len(h.Keys) > 0
+}
+
+// Add gives a user the key that a browser has made, under a name:
+// Unauthorized if the proof is not right, or the user has enough.
+func (k *Store) Add(u cloud.UserID, name string, p Proof, form string) error {
 	if k.off || !k.fresh(p.challenge, form) {
 		return cloud.Unauthorized
 	}
@@ -180,9 +198,37 @@ func (k *Store) Add(u cloud.UserID, p Proof, form string) error {
 		if len(h.Keys) >= maxKeys || slices.ContainsFunc(h.Keys, func(o Owned) bool { return bytes.Equal(o.ID, key.ID) }) {
 			return cloud.Unauthorized
 		}
-		h.Keys = append(h.Keys, Owned{Key: *key, Made: time.Now()})
+		h.Keys = append(h.Keys, Owned{Key: *key, Name: clean(name), Made: time.Now()})
 		return nil
 	})
+}
+
+// Rename gives a key another name, if it is there.
+func (k *Store) Rename(u cloud.UserID, id []byte, name string) error {
+	return k.change(u, func(h *holder) error {
+		for i := range h.Keys {
+			if bytes.Equal(h.Keys[i].ID, id) {
+				h.Keys[i].Name = clean(name)
+			}
+		}
+		return nil
+	})
+}
+
+// clean makes a name of what somebody typed.
+func clean(name string) string {
+	name = strings.Join(strings.FieldsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
+	if r := []rune(name); len(r) > maxName {
+		name = strings.TrimSpace(string(r[:maxName]))
+	}
+	return name
+}
+
+// Forget takes all keys of a user away; there need not be any.
+func (k *Store) Forget(u cloud.UserID) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return file.Remove(k.file(Handle(u)))
 }
 
 // Remove takes a key away, if it is there.

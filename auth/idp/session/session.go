@@ -1,5 +1,5 @@
-// Package session keeps who is signed in, and which tokens were revoked. It
-// does not know how people sign in.
+// Package session keeps who is signed in, when everybody was last, and which
+// tokens were revoked. It does not know how people sign in.
 package session
 
 import (
@@ -32,6 +32,9 @@ type Session struct {
 	Seen    time.Time    `json:"seen"`
 	Expires time.Time    `json:"expires"`
 	Methods []string     `json:"amr,omitempty"` // RFC 8176
+	// What the browser or the app called itself when it was seen, and its address.
+	Agent string `json:"agent,omitempty"`
+	From  string `json:"from,omitempty"`
 
 	// Of a browser.
 	Stay bool     `json:"stay,omitempty"` // the user wants to stay signed in
@@ -66,7 +69,8 @@ type Store struct {
 	mu     sync.RWMutex
 	byID   map[string]*Session // the values never change
 	byUser map[cloud.UserID]map[string]*Session
-	denied map[string]time.Time // ids of access tokens that were revoked, until they expire
+	denied map[string]time.Time       // ids of access tokens that were revoked, until they expire
+	last   map[cloud.UserID]time.Time // when somebody signed in
 }
 
 // A line of the log is one of these.
@@ -75,6 +79,9 @@ type line struct {
 	End     string    `json:"end,omitempty"`
 	Deny    string    `json:"deny,omitempty"`
 	Until   time.Time `json:"until,omitzero"`
+	// Last is when User signed in, for those whose session is over.
+	User cloud.UserID `json:"user,omitempty"`
+	Last time.Time    `json:"last,omitzero"`
 }
 
 // Bounds: of browsers and of apps that one user has signed in to, the ones
@@ -111,6 +118,7 @@ func (s *Store) clear() {
 	s.byID = map[string]*Session{}
 	s.byUser = map[cloud.UserID]map[string]*Session{}
 	s.denied = map[string]time.Time{}
+	s.last = map[cloud.UserID]time.Time{}
 }
 
 // load applies a log. Its last line may be cut short: then nobody was told
@@ -122,7 +130,7 @@ func (s *Store) load(body []byte) error {
 		body = rest
 		var l line
 		err := json.Unmarshal(text, &l)
-		if err == nil && l.Session == nil && l.End == "" && l.Deny == "" {
+		if err == nil && l.Session == nil && l.End == "" && l.Deny == "" && l.User == "" {
 			err = errors.New("it says nothing")
 		}
 		if err != nil || !whole {
@@ -140,6 +148,9 @@ func (s *Store) apply(l line, now time.Time) {
 	switch {
 	case l.Session != nil:
 		s.drop(l.Session.ID)
+		if l.Session.Auth.After(s.last[l.Session.User]) {
+			s.last[l.Session.User] = l.Session.Auth
+		}
 		if now.Before(l.Session.Expires) {
 			s.byID[l.Session.ID] = l.Session
 			of := s.byUser[l.Session.User]
@@ -155,6 +166,8 @@ func (s *Store) apply(l line, now time.Time) {
 		if now.Before(l.Until) {
 			s.denied[l.Deny] = l.Until
 		}
+	case l.User != "":
+		s.last[l.User] = l.Last
 	}
 }
 
@@ -273,16 +286,48 @@ func (s *Store) Deny(token string, until time.Time) error {
 	return s.write(line{Deny: token, Until: until})
 }
 
-// Apps are the sessions of a client that began in a browser's.
-func (s *Store) Apps(browser *Session, client string) (ids []string) {
+// Of are the sessions of a user that go on, in no particular order.
+func (s *Store) Of(u cloud.UserID) (all []*Session) {
+	now := time.Now()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for id, x := range s.byUser[browser.User] {
-		if x.Client == client && x.Parent == browser.ID {
-			ids = append(ids, id)
+	for _, x := range s.byUser[u] {
+		if now.Before(x.Expires) {
+			all = append(all, x)
 		}
 	}
-	return ids
+	return all
+}
+
+// Last is when a user last signed in; zero: never.
+func (s *Store) Last(u cloud.UserID) time.Time {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.last[u]
+}
+
+// Forget drops all there is of a user, in the history of the log, too. It
+// says which sessions there were.
+func (s *Store) Forget(u cloud.UserID) ([]*Session, error) {
+	s.disk.Lock()
+	defer s.disk.Unlock()
+	s.mu.Lock()
+	_, was := s.last[u]
+	var ended []*Session
+	for id, x := range s.byUser[u] {
+		s.drop(id)
+		ended = append(ended, x)
+	}
+	delete(s.last, u)
+	s.mu.Unlock()
+	if !was && ended == nil {
+		return nil, nil
+	}
+	err := s.rewrite()
+	if err != nil {
+		s.broken = true // the file still has them: the next write tries again
+	}
+	return ended, err
 }
 
 // write makes the lines durable and then true. The caller holds disk.
@@ -315,7 +360,7 @@ func (s *Store) write(lines ...line) error {
 	for _, l := range lines {
 		s.apply(l, now)
 	}
-	live := len(s.byID) + len(s.denied)
+	live := len(s.byID) + len(s.denied) + len(s.last)
 	s.mu.Unlock()
 	if s.lines > 4*live+1000 {
 		if err := s.rewrite(); err != nil { // the lines are safe, and the next write tries again
@@ -353,6 +398,10 @@ func (s *Store) rewrite() (err error) {
 	}
 	for id, until := range s.denied {
 		err = errors.Join(err, enc.Encode(line{Deny: id, Until: until}))
+		lines++
+	}
+	for id, at := range s.last {
+		err = errors.Join(err, enc.Encode(line{User: id, Last: at}))
 		lines++
 	}
 	s.mu.RUnlock()

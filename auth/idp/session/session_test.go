@@ -40,7 +40,7 @@ func TestDurable(t *testing.T) {
 			rt.Fatal(err)
 		}
 		defer func() { s.Close() }()
-		type state struct{ live, denied string }
+		type state struct{ live, denied, last string }
 		now := func(s *Store) state {
 			var b strings.Builder
 			for i := range 8 {
@@ -54,16 +54,20 @@ func TestDurable(t *testing.T) {
 					fmt.Fprint(&d, i)
 				}
 			}
-			return state{b.String(), d.String()}
+			var l strings.Builder
+			for i := range 8 {
+				fmt.Fprint(&l, s.Last(cloud.UserID(fmt.Sprint("u", i))).UnixNano(), " ")
+			}
+			return state{b.String(), d.String(), l.String()}
 		}
 		for range rapid.IntRange(1, 30).Draw(rt, "steps") {
 			id := fmt.Sprint(rapid.IntRange(0, 7).Draw(rt, "id"))
 			before := now(s)
 			var err error
 			wrote := s.size
-			switch rapid.SampledFrom([]string{"add", "change", "end", "deny", "reopen", "tear", "rewrite"}).Draw(rt, "step") {
+			switch rapid.SampledFrom([]string{"add", "change", "end", "deny", "forget", "reopen", "tear", "rewrite"}).Draw(rt, "step") {
 			case "add":
-				err = s.Add(&Session{ID: id, User: cloud.UserID("u" + id), Expires: time.Now().Add(time.Hour)})
+				err = s.Add(&Session{ID: id, User: cloud.UserID("u" + id), Auth: time.Now(), Expires: time.Now().Add(time.Hour)})
 			case "change":
 				secret := rapid.StringMatching("[a-z]{3}").Draw(rt, "secret")
 				_, err = s.Change(id, func(x *Session) error { x.Secret = secret; return nil })
@@ -71,6 +75,11 @@ func TestDurable(t *testing.T) {
 				_, err = s.End(id)
 			case "deny":
 				err = s.Deny(id, time.Now().Add(time.Hour))
+			case "forget":
+				_, err = s.Forget(cloud.UserID("u" + id))
+				if body, rerr := os.ReadFile(path); rerr != nil || strings.Contains(string(body), `"u`+id+`"`) || s.Get(id) != nil {
+					rt.Fatalf("u%s is not forgotten: %v\n%s", id, rerr, body)
+				}
 			case "rewrite":
 				s.disk.Lock()
 				err = s.rewrite()

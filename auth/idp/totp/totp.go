@@ -46,8 +46,8 @@ const (
 	SecretSize = 20 // bytes of a secret
 )
 
-// A Store keeps factors in a file for each user who has one. An administrator
-// helps who has lost everything by removing the file.
+// A Store keeps factors in a file for each user who has one. Another process
+// may remove a file at any time.
 type Store struct {
 	path string
 	mu   sync.Mutex // held while a file is changed
@@ -58,10 +58,10 @@ func Open(path string) (*Store, error) {
 	return &Store{path: path}, os.MkdirAll(path, 0o700)
 }
 
-// file is named after the user's id, or what can stand for it in a name.
-func (f *Store) file(id cloud.UserID) string {
-	return filepath.Join(f.path, cloud.UUIDOf(string(id)).String()+".json")
-}
+// FileOf is the name of a user's file: the id, or what can stand for it in a name.
+func FileOf(id cloud.UserID) string { return cloud.UUIDOf(string(id)).String() + ".json" }
+
+func (f *Store) file(id cloud.UserID) string { return filepath.Join(f.path, FileOf(id)) }
 
 // Has tells whether a user needs a second factor; true also when nobody can
 // tell, for then no password alone may do.
@@ -90,6 +90,18 @@ func (f *Store) write(id cloud.UserID, x *factor) error {
 	return file.Replace(f.file(id), append(body, '\n'))
 }
 
+// About says since when a user has a factor, and how many codes on paper are
+// left; zero for who has none.
+func (f *Store) About(id cloud.UserID) (since time.Time, left int, err error) {
+	x, err := f.read(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return since, 0, nil
+	} else if err != nil {
+		return since, 0, err
+	}
+	return x.Since, len(x.Recovery), nil
+}
+
 // Check takes a code, of the app or on paper, once: Unauthorized if it is not
 // right. After maxRow wrong ones in a row only those on paper are taken.
 func (f *Store) Check(id cloud.UserID, text string) error {
@@ -97,7 +109,9 @@ func (f *Store) Check(id cloud.UserID, text string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	x, err := f.read(id)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
+		return cloud.Unauthorized
+	} else if err != nil {
 		return err
 	}
 	now := time.Now().Unix() / int64(step/time.Second)
@@ -127,7 +141,8 @@ func (f *Store) Check(id cloud.UserID, text string) error {
 }
 
 // Set gives the user a factor whose app has just shown the code, and returns
-// the codes for paper; Unauthorized when the code is not right.
+// the codes for paper; Unauthorized when the code is not right, Exist when
+// there is a factor.
 func (f *Store) Set(id cloud.UserID, secret []byte, code string) ([]string, error) {
 	now := time.Now()
 	x := &factor{Secret: secret, Since: now}
@@ -143,6 +158,9 @@ func (f *Store) Set(id cloud.UserID, secret []byte, code string) ([]string, erro
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.Has(id) {
+		return nil, cloud.Exist
+	}
 	return f.paper(id, x)
 }
 
@@ -169,14 +187,11 @@ func (f *Store) paper(id cloud.UserID, x *factor) (codes []string, err error) {
 	return codes, f.write(id, x)
 }
 
-// Remove leaves the user with the password alone.
+// Remove leaves the user with the password alone; it may be so already.
 func (f *Store) Remove(id cloud.UserID) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := os.Remove(f.file(id)); err != nil {
-		return err
-	}
-	return file.SyncDir(f.path)
+	return file.Remove(f.file(id))
 }
 
 // Code is the code of a step (RFC 6238, RFC 4226 section 5.3).
