@@ -94,7 +94,7 @@ func TestExternalIssuer(t *testing.T) {
 	}
 	slices.Sort(open)
 	if diff := cmp.Diff([]string{
-		"/", "/.well-known/openid-configuration", "/.well-known/webfinger", "/backchannel_logout",
+		"/", "/.well-known/openid-configuration", "/.well-known/webfinger", "/apps/files", "/backchannel_logout", "/index.php/",
 		"/ocs/v1.php/apps/files_sharing/api/v1/tokeninfo/unprotected/", "/ocs/v1.php/cloud/capabilities", "/ocs/v1.php/config",
 		"/ocs/v2.php/apps/files_sharing/api/v1/tokeninfo/unprotected/", "/ocs/v2.php/cloud/capabilities", "/ocs/v2.php/config",
 	}, open); diff != "" {

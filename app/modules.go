@@ -17,6 +17,7 @@ import (
 	"opencloud/auth/apptoken"
 	"opencloud/auth/bearer"
 	"opencloud/auth/idp"
+	"opencloud/auth/link"
 	"opencloud/auth/machine"
 	"opencloud/auth/oidc"
 	"opencloud/auth/signed"
@@ -43,6 +44,7 @@ func modules() []Module {
 		{"webfinger", []string{"auth"}, startWebfinger},
 		{"storage", nil, startStorage},
 		{"files", []string{"storage"}, startFiles},
+		{"links", []string{"auth", "files"}, startLinks},
 		{"dav", []string{"files", "signed"}, startDAV},
 		{"tus", []string{"files", "auth"}, startTUS},
 		{"people", []string{"users", "auth", "files"}, startPeople},
@@ -238,8 +240,25 @@ func startPeople(_ context.Context, s *System) error {
 	return nil
 }
 
+// visited is where holders of links may come beside the addresses of links,
+// when the request names one.
+var visited = []string{"/dav", "/remote.php/dav", "/data"}
+
+func startLinks(_ context.Context, s *System) error {
+	s.Auth.AddGate(link.New(s.Shares, visited...))
+	return nil
+}
+
 func startDAV(_ context.Context, s *System) error {
 	opts := s.Config.DAV
+	opts.SignLink = s.Shares.Sign
+	opts.Person = func(ctx context.Context, id cloud.UserID) *cloud.User {
+		u, err := s.Directory.User(ctx, "id", string(id))
+		if err != nil {
+			return nil
+		}
+		return u
+	}
 	opts.Announce = tus.Announce(s.Config.Uploads)
 	if s.Signer != nil {
 		opts.Links = s.Signer.Links

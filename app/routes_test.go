@@ -75,6 +75,7 @@ func raw(method, path string) *http.Request {
 var open = []string{
 	"/", "/",
 	"/.well-known/openid-configuration", "/.well-known/webfinger",
+	"/apps/files", "/index.php/",
 	"/konnect/",
 	"/ocs/v1.php/apps/files_sharing/api/v1/tokeninfo/unprotected/",
 	"/ocs/v1.php/cloud/capabilities", "/ocs/v1.php/config",

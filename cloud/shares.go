@@ -55,9 +55,9 @@ type Shares interface {
 	SetMount(ctx context.Context, id NodeID, c MountChange) (*Mount, error)
 
 	// Visit is how the holder of a link comes in: Unauthorized for a missing
-	// or wrong password, NotExist for an unknown or expired token and for an
-	// internal link, unless the caller is a user who may see the node. Who
-	// calls it limits guessing.
+	// or wrong password, NotExist for an unknown or expired token. An internal
+	// link opens nothing: it is NotExist for a user who may not see the node,
+	// and nobody has to say first who they are. Who calls it limits guessing.
 	Visit(ctx context.Context, token, password string) (*Visitor, error)
 	// Sign makes a signature that stands for the password of a link that the
 	// caller visits, until expires; VisitSigned takes it. For GET and HEAD only.

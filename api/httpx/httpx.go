@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 // A Site is how the server is known to the outside.
@@ -52,6 +53,21 @@ func From(ctx context.Context) *Request {
 // IsScript tells whether a page in a browser asks, which must get no
 // WWW-Authenticate: the browser would open a password box.
 func IsScript(r *http.Request) bool { return r.Header.Get("X-Requested-With") == "XMLHttpRequest" }
+
+// LogPath is the path of a request as it may stand in a log: without the token
+// of a link, with which everybody who reads the log could come in.
+func LogPath(r *http.Request) string {
+	path := r.URL.Path
+	for _, before := range [...]string{"/public-files/", "/s/", "/o/"} {
+		head, rest, ok := strings.Cut(path, before)
+		if ok && (len(before) > 3 || strings.Trim(head, "/") == "" || head == "/index.php") {
+			rest = strings.TrimLeft(rest, "/")
+			token, _, _ := strings.Cut(rest, "/")
+			return head + before + "…" + rest[len(token):]
+		}
+	}
+	return path
+}
 
 // ETag is the quoted form of a node's ETag.
 func ETag(tag string) string { return `"` + tag + `"` }

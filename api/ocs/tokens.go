@@ -45,9 +45,13 @@ func (h *handler) tellToken(r *http.Request, name string) (any, error) {
 	case err != nil:
 		return nil, err
 	}
-	n, err := h.files.Stat(cloud.WithCaller(ctx, cloud.Caller{Visitor: v}), v.Of)
-	if errors.Is(err, cloud.NotExist) { // it gives nothing, but was shown to who may see the node
-		t.Internal = true
+	var n *cloud.Node
+	switch t.Internal = v.Internal; {
+	case !v.Internal:
+		n, err = h.files.Stat(cloud.WithCaller(ctx, cloud.Caller{Visitor: v}), v.Of)
+	case cloud.CallerFrom(ctx).User == nil:
+		return t, nil // who opens it has to sign in first
+	default:
 		n, err = h.own(ctx, v.Of)
 	}
 	if err != nil {
