@@ -18,7 +18,7 @@ export const files: Part = {
     const spaces = user.drives.value.filter((d) => d.driveType === 'project')
     return [
       ...(home ? [{ id: 'home', label: t('Personal'), icon: HardDrive, to: filesAt(home.id), space: home.id }] : []),
-      ...spaces.map((d) => ({ id: d.id, label: d.name, to: filesAt(d.id), group: t('Spaces'), space: d.id })),
+      ...spaces.map((d) => ({ id: d.id, label: d.name, to: filesAt(d.id), group: t('Spaces'), space: d.id, wide: true })),
       ...(home ? [{ id: 'trash', label: t('Trash'), icon: Trash2, to: trashAt(home.id), last: true }] : []),
     ]
   },
