@@ -76,7 +76,7 @@ async function disable(space: Drive, c: Context) {
 }
 
 async function restore(space: Drive, c: Context) {
-  if (await run(c, () => graph.restoreSpace(space.id))) say(t('“{name}” is back', { name: space.name }))
+  if (await run(c, () => graph.restoreSpace(space.id))) say(t('The space “{name}” is back', { name: space.name }))
 }
 
 async function remove(space: Drive, c: Context) {
