@@ -177,11 +177,17 @@ func startOIDC(_ context.Context, s *System) error {
 
 func startWebfinger(_ context.Context, s *System) error {
 	opts := s.Config.Webfinger
-	if opts.Issuer = s.Config.ExternalIssuer(); opts.Issuer == "" {
-		opts.Issuer = s.Config.Site().String()
-	}
+	opts.Issuer = issuer(s)
 	s.Webfinger = webfinger.New(opts)
 	return nil
+}
+
+// issuer is who signs people in.
+func issuer(s *System) string {
+	if other := s.Config.ExternalIssuer(); other != "" {
+		return other
+	}
+	return s.Config.Site().String()
 }
 
 func startStorage(ctx context.Context, s *System) error {
@@ -338,7 +344,7 @@ func startWeb(_ context.Context, s *System) error {
 	opts := s.Config.Webfinger
 	var err error
 	s.Web, err = web.New(web.Built(), web.Options{
-		Product: product, URL: s.Config.Site(), Issuer: s.Config.Site().String(), Client: opts.WebID, Scopes: opts.WebScopes,
+		Product: product, URL: s.Config.Site(), Issuer: issuer(s), Client: opts.WebID, Scopes: opts.WebScopes,
 	})
 	return err
 }

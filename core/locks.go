@@ -102,26 +102,11 @@ func (c *Core) leaveTree(ctx context.Context, p place, tokens []string) (below [
 
 // lockedBelow finds the nodes with locks at and below a node.
 func (c *Core) lockedBelow(ctx context.Context, sp *space, n *cloud.Node) (ids []cloud.NodeID, err error) {
-	sp.mu.RLock()
-	all := make([]cloud.NodeID, 0, len(sp.locks))
-	for id := range sp.locks {
-		all = append(all, id)
-	}
-	sp.mu.RUnlock()
-	for _, id := range all {
-		if id != n.ID && !n.Dir {
-			continue
-		}
-		chain, err := c.store.Ancestors(ctx, sp.id, id)
-		if errors.Is(err, cloud.NotExist) {
-			continue // removed by a person behind our back
-		}
+	for chain, err := range within(ctx, c.store, sp, n, sp.locks) {
 		if err != nil {
 			return nil, err
 		}
-		if slices.Contains(chain, n.ID) {
-			ids = append(ids, id)
-		}
+		ids = append(ids, chain[len(chain)-1])
 	}
 	return ids, nil
 }

@@ -223,8 +223,9 @@ func sharePermissions(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
 	return appendInt(b, sum), true
 }
 
+// size is not told of a file drop: it would tell what others bring.
 func size(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
-	return appendInt(b, n.Size), true
+	return appendInt(b, n.Size), !n.Dir || m.visitor == nil || n.Rights.Has(cloud.CanList)
 }
 
 func zero(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
@@ -240,8 +241,14 @@ func checksums(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
 	return append(b, "</oc:checksum>"...), true
 }
 
+// privateLink leads everybody who has access to the node: so it names where
+// the node is, and not where the user has it.
 func privateLink(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
-	return appendText(b, m.site.Abs("/f/"+cloud.ItemID(n.Space, n.ID))), m.visitor == nil
+	id := cloud.ItemID(n.Space, n.ID)
+	if at, ok := cloud.ParseMountID(n.ID); ok {
+		id = cloud.ItemID(at.Space, at.Node)
+	}
+	return appendText(b, m.site.Abs("/f/"+id)), m.visitor == nil
 }
 
 func metaPath(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {

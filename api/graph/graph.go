@@ -8,8 +8,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -254,13 +252,10 @@ func (t *route) match(segments []string, path within) (args []string, ok bool) {
 // that it is JSON is read, since a form on a foreign page cannot say so. The
 // fixed properties are those that a client might think it can set.
 func read(w http.ResponseWriter, r *http.Request, v any, fixed ...string) error {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	var tooLarge *http.MaxBytesError
+	body, err := httpx.Body(w, r, maxBody)
 	switch {
-	case errors.As(err, &tooLarge):
-		return cloud.Refuse(cloud.TooLarge, "The request is too large: at most %d bytes.", maxBody)
 	case err != nil:
-		return cloud.Refuse(cloud.Invalid, "The request did not arrive.")
+		return err
 	case len(bytes.TrimSpace(body)) == 0:
 		return nil
 	}

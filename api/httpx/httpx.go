@@ -5,10 +5,14 @@ package httpx
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"opencloud/cloud"
 )
 
 // A Site is how the server is known to the outside.
@@ -71,3 +75,17 @@ func LogPath(r *http.Request) string {
 
 // ETag is the quoted form of a node's ETag.
 func ETag(tag string) string { return `"` + tag + `"` }
+
+// Body reads the body of a request as a whole: TooLarge beyond most bytes,
+// Invalid when it does not arrive.
+func Body(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+	var long *http.MaxBytesError
+	switch {
+	case errors.As(err, &long):
+		return nil, cloud.Refuse(cloud.TooLarge, "The request is too large: at most %d bytes.", most)
+	case err != nil:
+		return nil, cloud.Refuse(cloud.Invalid, "The request did not arrive in full.")
+	}
+	return body, nil
+}

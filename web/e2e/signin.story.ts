@@ -29,3 +29,24 @@ test('signing in, coming back to a deep link, and signing out', async () => {
   await after.locator('#oc-login-username').waitFor()
   expect(tab.problems).toEqual([])
 })
+
+test('a token that is not good any more is renewed without a word', async () => {
+  await folder('Renewed', { 'inside.txt': 'hello' })
+  const tab = await newTab()
+  const { page } = tab
+  await signIn(tab)
+  await row(page, 'Renewed').waitFor()
+  let refused = 0
+  let token = ''
+  await page.route('**/Renewed', (route) => {
+    const sent = route.request().headers().authorization ?? ''
+    token ||= sent
+    if (sent !== token) return route.continue()
+    refused++
+    return route.fulfill({ status: 401, body: '' })
+  })
+  await row(page, 'Renewed').dblclick()
+  await row(page, 'inside.txt').waitFor()
+  expect(refused).toBe(1)
+  expect(tab.problems).toEqual([])
+})

@@ -17,7 +17,7 @@ export interface Item {
 }
 
 export const itemProps = ['resourcetype', 'getetag', 'getlastmodified', 'fileid', 'name', 'size', 'permissions', 'share-types']
-export const trashProps = ['resourcetype', 'getcontentlength', 'trashbin-original-filename', 'trashbin-original-location', 'trashbin-delete-datetime']
+export const trashProps = ['resourcetype', 'size', 'trashbin-original-filename', 'trashbin-original-location', 'trashbin-delete-datetime']
 
 const dav = new Set(['resourcetype', 'getetag', 'getlastmodified', 'getcontentlength'])
 
@@ -50,7 +50,7 @@ export function trashedOf(href: string, p: Props): Item {
     id: lastSegment(href),
     name: p['trashbin-original-filename'] ?? lastSegment(href),
     dir: p.resourcetype === '1',
-    size: Number(p.size ?? p.getcontentlength ?? 0),
+    size: Number(p.size ?? 0),
     mtime: 0,
     etag: '',
     can: '',
@@ -65,7 +65,6 @@ export const may = {
   rename: (i: Item) => i.can.includes('N') || i.can.includes('V'),
   remove: (i: Item) => i.can.includes('D'),
   addFile: (i: Item) => i.can.includes('CK') || i.can.includes('C'),
-  addFolder: (i: Item) => i.can.includes('K'),
   download: (i: Item) => !i.can.includes('X'),
 }
 

@@ -79,6 +79,11 @@ async function leave(to: string): Promise<never> {
   return new Promise(() => undefined)
 }
 
+/** Whether it is this server that signs people in. */
+export function signsInHere(): boolean {
+  return manager?.settings.authority.replace(/\/$/, '') === base.href.replace(/\/$/, '')
+}
+
 /** What a page sends that somebody sees by a link, without an account. */
 let ticket: Record<string, string> | undefined
 

@@ -1,4 +1,4 @@
-import { computed, shallowRef, type Ref } from 'vue'
+import { computed, shallowRef, watch, type Ref } from 'vue'
 import type { Item } from '../client/item.ts'
 
 /** What is selected in a list, and where the keyboard is. */
@@ -52,10 +52,9 @@ export function useSelection(rows: Ref<Item[]>) {
 
   /** Forgets what is not there any more; the keyboard stays where it was. */
   let last = 0
+  watch(index, (i) => { if (i >= 0) last = i }, { flush: 'sync' })
   function settle() {
-    if (index.value >= 0) {
-      last = index.value
-    } else if (active.value) {
+    if (index.value < 0 && active.value) {
       active.value = rows.value[Math.min(last, rows.value.length - 1)]?.id ?? ''
     }
     if (chosen.value.size) {

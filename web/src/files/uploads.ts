@@ -38,6 +38,7 @@ export interface Batch {
   to: Target
   parts: Part[]
   began: number
+  ready: boolean // its folders are there
   paused: boolean
 }
 
@@ -168,21 +169,31 @@ export async function handIn(to: Target, picked: Picked[]): Promise<void> {
 
 async function begin(to: Target, parts: Part[], folders: Set<string>) {
   if (parts.length === 0) return
-  const batch: Batch = { id: ++count, to, parts, began: Date.now(), paused: false }
+  const batch: Batch = { id: ++count, to, parts, began: Date.now(), ready: false, paused: false }
   batches.value = [...batches.value, batch]
-  for (const path of [...folders].sort()) {
-    await request(byId(to.id) + escapePath(path), { method: 'MKCOL' }).catch((err: unknown) => {
-      if (!(err instanceof Problem) || err.status !== 405) throw err // 405: it is there
-    })
+  try {
+    for (const path of [...folders].sort()) await makeFolder(byId(to.id) + escapePath(path))
+  } catch (err) {
+    close(batch)
+    throw err
   }
+  batch.ready = true
   if (folders.size > 0) touch(to.id)
   pump()
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await request(path, { method: 'MKCOL' })
+  } catch (err) {
+    if (!(err instanceof Problem) || err.status !== 405) throw err // 405: it is there
+  }
 }
 
 /** Starts what waits, as long as there is room. */
 function pump() {
   while (running < atOnce) {
-    const batch = batches.value.find((b) => !b.paused && b.parts.some((p) => p.state === 'waiting'))
+    const batch = batches.value.find((b) => b.ready && !b.paused && b.parts.some((p) => p.state === 'waiting'))
     const next = batch?.parts.find((p) => p.state === 'waiting')
     if (!batch || !next) return
     running++
@@ -342,12 +353,8 @@ export function progressOf(batch: Batch, now = Date.now()): Progress {
   return { total, sent, files: batch.parts.length, done, failed, left, over }
 }
 
-export function busy(): boolean {
-  return running > 0
-}
-
 addEventListener('beforeunload', (e) => {
-  if (busy()) e.preventDefault()
+  if (running > 0) e.preventDefault()
 })
 
 // What was dropped or chosen.

@@ -17,7 +17,8 @@ export interface Entry {
   to: string
   icon?: Component // without: a spot in the colour of its name
   group?: string
-  space?: string // id of the space that it leads to, which takes what is dropped on it
+  takes?: () => boolean // whether what is being dragged can be dropped on it
+  drop?: (event: DragEvent) => void
   last?: boolean // behind all others
   below?: string[] // it is shown as the present one below these, too
   wide?: boolean // left out where there is little room

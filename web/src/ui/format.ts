@@ -2,6 +2,15 @@ import { locale, t } from './words.ts'
 
 const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
 
+const numbers = new Map<string, Intl.NumberFormat>()
+
+function number(digits: number): Intl.NumberFormat {
+  const key = locale() + String(digits)
+  let f = numbers.get(key)
+  if (!f) numbers.set(key, (f = new Intl.NumberFormat(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits })))
+  return f
+}
+
 /** 1234567 → "1.2 MB", in the way of the language. */
 export function bytes(n: number): string {
   let unit = 0
@@ -10,7 +19,7 @@ export function bytes(n: number): string {
     unit++
   }
   const digits = unit > 0 && n < 9.95 ? 1 : 0
-  return `${n.toLocaleString(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits })} ${units[unit] ?? ''}`
+  return `${number(digits).format(n)} ${units[unit] ?? ''}`
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>()

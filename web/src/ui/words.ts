@@ -1,4 +1,4 @@
-import { shallowRef } from 'vue'
+import { computed, shallowRef } from 'vue'
 
 /**
  * The words of the user's language. Texts in the code are English, and keys of
@@ -28,9 +28,11 @@ export function preferred(): Language {
   return 'en'
 }
 
+const country = computed(() => navigator.languages.find((tag) => tag.toLowerCase().startsWith(language.value)) ?? language.value)
+
 /** How numbers and dates are written: as in the user's country, if it speaks the language. */
 export function locale(): string {
-  return navigator.languages.find((tag) => tag.toLowerCase().startsWith(language.value)) ?? language.value
+  return country.value
 }
 
 export async function speak(to: Language, remember = false) {
