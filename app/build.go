@@ -114,7 +114,7 @@ var services = map[string][]string{
 	"clientlog":          nil,
 	"collaboration":      nil,
 	"eventhistory":       nil,
-	"frontend":           {"dav", "tus", "ocs", "wellknown"},
+	"frontend":           {"archiver", "dav", "tus", "ocs", "wellknown"},
 	"gateway":            nil,
 	"graph":              {"graph"},
 	"groups":             {"users"},

@@ -94,9 +94,10 @@ func TestExternalIssuer(t *testing.T) {
 	}
 	slices.Sort(open)
 	if diff := cmp.Diff([]string{
-		"/", "/.well-known/openid-configuration", "/.well-known/webfinger", "/apps/files", "/backchannel_logout", "/index.php/",
+		"/", "/", "/.well-known/openid-configuration", "/.well-known/webfinger", "/apps/files", "/backchannel_logout", "/index.php/",
 		"/ocs/v1.php/apps/files_sharing/api/v1/tokeninfo/unprotected/", "/ocs/v1.php/cloud/capabilities", "/ocs/v1.php/config",
 		"/ocs/v2.php/apps/files_sharing/api/v1/tokeninfo/unprotected/", "/ocs/v2.php/cloud/capabilities", "/ocs/v2.php/config",
+		"/status", "/status.php",
 	}, open); diff != "" {
 		t.Error(diff)
 	}

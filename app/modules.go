@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"opencloud/api/apptokens"
+	"opencloud/api/archiver"
 	"opencloud/api/dav"
 	"opencloud/api/graph"
 	"opencloud/api/ocs"
@@ -47,6 +48,7 @@ func modules() []Module {
 		{"links", []string{"auth", "files"}, startLinks},
 		{"dav", []string{"files", "signed"}, startDAV},
 		{"tus", []string{"files", "auth"}, startTUS},
+		{"archiver", []string{"files"}, startArchiver},
 		{"people", []string{"users", "auth", "files"}, startPeople},
 		{"graph", []string{"files", "people", "signed"}, startGraph},
 		{"settings", []string{"people"}, startSettings},
@@ -248,7 +250,7 @@ func startPeople(_ context.Context, s *System) error {
 
 // visited is where holders of links may come beside the addresses of links,
 // when the request names one.
-var visited = []string{"/dav", "/remote.php/dav", "/data"}
+var visited = []string{"/dav", "/remote.php/dav", "/data", archiver.Path}
 
 func startLinks(_ context.Context, s *System) error {
 	s.Auth.AddGate(link.New(s.Shares, visited...))
@@ -275,6 +277,15 @@ func startDAV(_ context.Context, s *System) error {
 
 func startTUS(_ context.Context, s *System) error {
 	s.TUS = tus.New(s.Files, s.Uploads, s.Config.Uploads)
+	return nil
+}
+
+func startArchiver(_ context.Context, s *System) error {
+	opts := s.Config.Archiver
+	if opts.MaxFiles < 1 || opts.MaxSize < 1 {
+		return cloud.Refuse(cloud.Invalid, "An archive must be able to hold something: FRONTEND_ARCHIVER_MAX_NUM_FILES and FRONTEND_ARCHIVER_MAX_SIZE are at least 1.")
+	}
+	s.Archiver = archiver.New(s.Files, opts)
 	return nil
 }
 
@@ -316,6 +327,10 @@ func startOCS(_ context.Context, s *System) error {
 	opts.LinkPassword, opts.WritableLinkPassword, opts.AutoAccept = rules.LinkPassword, rules.WritableLinkPassword, rules.AutoAccept
 	opts.TusVersion, opts.TusExtensions = tus.Version, tus.Extensions
 	opts.MaxChunkSize, opts.MethodOverride = s.Config.Uploads.MaxChunkSize, s.Config.Uploads.MethodOverride
+	if s.Archiver != nil {
+		limits := s.Config.Archiver
+		opts.Archiver = ocs.Archiver{Version: archiver.Version, Formats: archiver.Formats(), URL: archiver.Path, MaxFiles: limits.MaxFiles, MaxSize: limits.MaxSize}
+	}
 	opts.Password, opts.MinSearch = passwords(s.Config.People.Password), s.Config.People.MinSearch
 	opts.Elsewhere = s.Config.IDM.Backend == "ldap" && !s.Config.LDAP.Write
 	if roles := s.Config.Graph.Roles; len(roles) > 0 {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"opencloud/api/archiver"
 	"opencloud/api/httpx"
 )
 
@@ -31,6 +32,7 @@ func routes(s *System) []Route {
 		{"/.well-known/openid-configuration", nil, s.IDP, true, httpx.WriteText},
 		{"/.well-known/openid-configuration", nil, s.OIDC, true, httpx.WriteText},
 		{"/.well-known/webfinger", nil, s.Webfinger, true, httpx.WriteText},
+		{archiver.Path, nil, s.Archiver, false, httpx.WriteText},
 		{"/auth-app/tokens", nil, s.Tokens, false, httpx.FailOData},
 		{"/backchannel_logout", nil, s.OIDC, true, httpx.WriteText},
 		{"/data/", nil, s.TUS, false, httpx.FailOData},

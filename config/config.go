@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"opencloud/api/archiver"
 	"opencloud/api/dav"
 	"opencloud/api/graph"
 	"opencloud/api/ocs"
@@ -61,6 +62,7 @@ type Config struct {
 	Storage   posix.Options         `yaml:"storage_users" defaults:"root=$OC_BASE_DATA_PATH/storage/users"`
 	Core      core.Options          `yaml:"spaces"`
 	DAV       dav.Options           `yaml:"ocdav"`
+	Archiver  archiver.Options      `yaml:"archiver"`
 	Uploads   tus.Options           `yaml:"uploads"`
 	People    core.PeopleOptions    `yaml:"people"`
 	Education core.EducationOptions `yaml:"education"`

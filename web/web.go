@@ -67,10 +67,8 @@ type handler struct {
 	index *page
 }
 
-// documents are the pages that are loaded by themselves. The last two are
-// where OpenID Connect comes back to.
-var documents = []string{"index.html", "silent.html"}
-
+// renamed are files that are served under other names: the page to which
+// OpenID Connect comes back in a frame is registered with this one.
 var renamed = map[string]string{"silent.html": "oidc-silent-redirect.html"}
 
 const (
@@ -262,10 +260,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.serve(w, r)
 }
 
+// others are trees in which there is nothing of the app, whether or not
+// somebody else serves them here.
+var others = []string{"/.well-known/", "/api/", "/assets/", "/auth-app/", "/data/", "/dav/", "/graph/", "/konnect/", "/ocs/", "/remote.php/", "/signin/", "/webdav/"}
+
 // isPlace tells whether a path that is no file may be a place in the app: one
 // without a dot in its last name, or one that a person opens.
 func isPlace(r *http.Request) bool {
-	for _, tree := range []string{"/assets/", "/.well-known/"} {
+	for _, tree := range others {
 		if strings.HasPrefix(r.URL.Path, tree) {
 			return false
 		}

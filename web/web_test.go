@@ -73,6 +73,7 @@ func TestServe(t *testing.T) {
 		{"GET", "/assets/app-2.js", "text/html", 404, "", "", ""},
 		{"GET", "/assets/", "text/html", 404, "", "", ""},
 		{"GET", "/.well-known/unknown", "text/html", 404, "", "", ""},
+		{"GET", "/signin/v1/identifier", "text/html", 404, "", "", ""},
 		{"GET", "/config.json", "", 200, "application/json", noCache, `"server":"https://example.org/cloud/"`},
 		{"GET", "/theme.json", "", 200, "application/json", noCache, `"isDark":true`},
 		{"GET", "/manifest.webmanifest", "", 200, "application/manifest+json", noCache, `"start_url":"./"`},

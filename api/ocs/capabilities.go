@@ -71,18 +71,27 @@ type (
 	}
 
 	files struct {
-		PrivateLinks      bool     `json:"privateLinks"`
-		BigFileChunking   bool     `json:"bigfilechunking"`
-		Undelete          bool     `json:"undelete"`
-		PermanentDeletion bool     `json:"permanent_deletion"`
-		Versioning        bool     `json:"versioning"`
-		Favorites         bool     `json:"favorites"`
-		FullTextSearch    bool     `json:"full_text_search"`
-		Tags              bool     `json:"tags"`
-		BlacklistedFiles  []string `json:"blacklisted_files"`
-		TusSupport        tus      `json:"tus_support"`
-		Archivers         []string `json:"archivers"`
-		AppProviders      []string `json:"app_providers"`
+		PrivateLinks      bool       `json:"privateLinks"`
+		BigFileChunking   bool       `json:"bigfilechunking"`
+		Undelete          bool       `json:"undelete"`
+		PermanentDeletion bool       `json:"permanent_deletion"`
+		Versioning        bool       `json:"versioning"`
+		Favorites         bool       `json:"favorites"`
+		FullTextSearch    bool       `json:"full_text_search"`
+		Tags              bool       `json:"tags"`
+		BlacklistedFiles  []string   `json:"blacklisted_files"`
+		TusSupport        tus        `json:"tus_support"`
+		Archivers         []archiver `json:"archivers"`
+		AppProviders      []string   `json:"app_providers"`
+	}
+	// Clients take the limits for text.
+	archiver struct {
+		Enabled  bool     `json:"enabled"`
+		Version  string   `json:"version"`
+		Formats  []string `json:"formats"`
+		URL      string   `json:"archiver_url"`
+		MaxFiles int      `json:"max_num_files,string"`
+		MaxSize  int64    `json:"max_size,string"`
 	}
 	tus struct {
 		Version        string `json:"version"`
@@ -239,7 +248,7 @@ func (h *handler) tellCapabilities(r *http.Request, _ string) (any, error) {
 				Versioning:        !o.NoVersions,
 				BlacklistedFiles:  none,
 				TusSupport:        tus{o.TusVersion, o.TusVersion, o.TusExtensions, o.MaxChunkSize, o.MethodOverride},
-				Archivers:         none,
+				Archivers:         archiversOf(o),
 				AppProviders:      none,
 			},
 			DAV:            dav{Reports: none, Trashbin: "1.0"},
@@ -252,6 +261,14 @@ func (h *handler) tellCapabilities(r *http.Request, _ string) (any, error) {
 			Notifications:  notifications{Endpoints: none},
 		},
 	}, nil
+}
+
+func archiversOf(o *Options) []archiver {
+	a := &o.Archiver
+	if a.URL == "" {
+		return []archiver{}
+	}
+	return []archiver{{true, a.Version, a.Formats, a.URL, a.MaxFiles, a.MaxSize}}
 }
 
 func sharingOf(o *Options) filesSharing {

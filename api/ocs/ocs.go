@@ -38,6 +38,8 @@ type Options struct {
 	MaxQuota   int64 `yaml:"-"` // bytes that a space can be given at most; 0 is unlimited
 	NoVersions bool  `yaml:"-"` // earlier contents are not kept
 
+	Archiver Archiver `yaml:"-"`
+
 	// Of uploads by TUS.
 	TusVersion     string `yaml:"-"`
 	TusExtensions  string `yaml:"-"`
@@ -46,6 +48,15 @@ type Options struct {
 
 	// SigningKey is what the caller signs addresses with; nil: nobody does.
 	SigningKey func(ctx context.Context) (string, error) `yaml:"-"`
+}
+
+// An Archiver is where many files are downloaded as one; without URL there is none.
+type Archiver struct {
+	Version  string
+	Formats  []string
+	URL      string // below the base path
+	MaxFiles int
+	MaxSize  int64 // bytes
 }
 
 // Passwords are numbers of characters.

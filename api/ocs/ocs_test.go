@@ -31,6 +31,7 @@ var (
 var opts = ocs.Options{
 	Password: ocs.Passwords{Min: 8, Max: 256, Lower: 1, Upper: 2, Digits: 3, Special: 4}, MinSearch: 3, DefaultLink: 1,
 	Product: "OpenCloud", ProductVersion: "1.2.3", Edition: "Community", Version: "10.11.0",
+	Archiver:   ocs.Archiver{Version: "2.0.0", Formats: []string{"zip", "tar"}, URL: "/archiver", MaxFiles: 10000, MaxSize: 1 << 30},
 	TusVersion: "1.0.0", TusExtensions: "creation,creation-with-upload", MaxChunkSize: 10000000, MethodOverride: "POST",
 }
 

@@ -37,7 +37,8 @@ test('a thousand files are there at once, and a visited folder sooner', async ()
   const clock = () => page.evaluate((name) => new Promise<number>((resolve) => {
     const began = performance.now()
     const row = [...document.querySelectorAll('[role=row]')].find((r) => r.querySelector(`[title="${name}"]`))
-    row?.dispatchEvent(new MouseEvent('dblclick', { bubbles: true }))
+    if (!row) throw new Error('there is no such row')
+    row.dispatchEvent(new MouseEvent('dblclick', { bubbles: true }))
     const look = () => {
       if (document.querySelector('[title="file 0.txt"]')) requestAnimationFrame(() => { resolve(performance.now() - began) })
       else requestAnimationFrame(look)
@@ -56,7 +57,7 @@ test('a thousand files are there at once, and a visited folder sooner', async ()
   // Generous, since the machine may be busy: what is told above is what counts.
   expect(first).toBeLessThan(3000)
   expect(best).toBeLessThan(500)
-})
+}, 180_000)
 
 test('a hundred thousand rows', async () => {
   await folder('Huge', { 'All/': '' })
