@@ -35,6 +35,7 @@ type System struct {
 	Files     cloud.Files
 	Uploads   cloud.Uploads
 	Shares    cloud.Shares
+	Changes   cloud.Changes
 	People    cloud.People
 	Education cloud.Education // nil: there are no schools
 
@@ -44,12 +45,20 @@ type System struct {
 	Signer      *signed.Signer
 
 	// What the protocols serve; nil: not running.
-	Archiver, DAV, TUS, Graph, OCS, Settings, Tokens, IDP, OIDC, Webfinger, Wellknown, Web http.Handler
+	Archiver, DAV, TUS, Graph, OCS, Settings, Tokens, IDP, OIDC, Webfinger, Wellknown, Web, SSE http.Handler
 
 	core          *core.Core                // Files, Uploads and Shares
 	alive         func(session string) bool // of the sessions that we know; nil: of all
 	adminPassword string                    // see Started
+	halts         []func()                  // end the requests that would not end by themselves
 	closers       []func() error            // in the order of starting
+}
+
+// halt makes way for the end: what goes on until then ends now.
+func (s *System) halt() {
+	for _, halt := range s.halts {
+		halt()
+	}
 }
 
 // Close ends the modules, last started first.
@@ -132,6 +141,7 @@ func Run(ctx context.Context, cfg *config.Config, log *slog.Logger, ready func(S
 	if dbg != nil {
 		dbg.stop()
 	}
+	s.halt()
 	srv.stop(cfg.Shutdown)
 	f.wait(5 * time.Second)
 	if err := s.Close(); err != nil {

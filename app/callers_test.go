@@ -26,6 +26,7 @@ func TestCallers(t *testing.T) {
 	// In a bubble, so that a token can expire while nobody waits.
 	synctest.Test(t, func(t *testing.T) {
 		s := system(t, "OC_AUTH_GUESS_EVERY=0s")
+		s.halt() // streams of events end as they begin
 		f := frontOf(t, s, routes(s))
 		f.log = quiet
 		all, names := callers(t, s, f)

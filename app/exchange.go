@@ -76,13 +76,16 @@ func (x *exchange) writing() {
 	}
 }
 
-// Flush and Unwrap are for http.ResponseController and those that ask for a Flusher.
-func (x *exchange) Flush() {
+// FlushError, Flush and Unwrap are for http.ResponseController and those that
+// ask for a Flusher.
+func (x *exchange) FlushError() error {
 	if x.status == 0 {
 		x.status = http.StatusOK
 	}
-	http.NewResponseController(x.ResponseWriter).Flush()
+	return http.NewResponseController(x.ResponseWriter).Flush()
 }
+
+func (x *exchange) Flush() { x.FlushError() }
 
 func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"net/http"
 	"path/filepath"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"opencloud/api/graph"
 	"opencloud/api/ocs"
 	settingsapi "opencloud/api/settings"
+	"opencloud/api/sse"
 	"opencloud/api/tus"
 	"opencloud/api/webfinger"
 	"opencloud/api/wellknown"
@@ -53,6 +55,7 @@ func modules() []Module {
 		{"graph", []string{"files", "people", "signed"}, startGraph},
 		{"settings", []string{"people"}, startSettings},
 		{"auth-app", []string{"app-tokens", "people"}, startAuthApp},
+		{"sse", []string{"files", "people"}, startSSE},
 		{"ocs", []string{"files", "people", "signed"}, startOCS},
 		{"wellknown", []string{"auth"}, startWellknown},
 		{"web", []string{"webfinger"}, startWeb},
@@ -210,7 +213,7 @@ func startFiles(_ context.Context, s *System) error {
 	}
 	opts.Secrets, opts.Log = secrets, s.Log
 	s.core = core.New(s.Store, opts)
-	s.Files, s.Uploads, s.Shares = s.core, s.core, s.core
+	s.Files, s.Uploads, s.Shares, s.Changes = s.core, s.core, s.core, s.core
 	s.closers = append(s.closers, s.core.Close)
 	return nil
 }
@@ -271,6 +274,7 @@ func startDAV(_ context.Context, s *System) error {
 	if s.Signer != nil {
 		opts.Links = s.Signer.Links
 	}
+	opts.Changes = s.Changes
 	s.DAV = dav.New(s.Files, opts)
 	return nil
 }
@@ -291,7 +295,7 @@ func startArchiver(_ context.Context, s *System) error {
 
 func startGraph(_ context.Context, s *System) error {
 	opts := s.Config.Graph
-	opts.Product, opts.Education = product, s.Education
+	opts.Product, opts.Education, opts.Changes = product, s.Education, s.Changes
 	if s.Signer != nil {
 		opts.Links = s.Signer.Links
 	}
@@ -306,6 +310,27 @@ func startGraph(_ context.Context, s *System) error {
 
 func startSettings(_ context.Context, s *System) error {
 	s.Settings = settingsapi.New(s.People)
+	return nil
+}
+
+func startSSE(_ context.Context, s *System) error {
+	opts := s.Config.SSE
+	if opts.Disabled {
+		return nil
+	}
+	opts.Alive = func(r *http.Request) error {
+		session := cloud.CallerFrom(r.Context()).Session
+		switch {
+		case session == "" || s.alive == nil:
+			return s.Auth.Still(r)
+		case !s.alive(session): // a token is renewed elsewhere: it may expire
+			return cloud.Refuse(cloud.Unauthorized, "The session has ended.")
+		}
+		return nil
+	}
+	h := sse.New(s.Changes, opts)
+	s.SSE = h
+	s.halts = append(s.halts, h.Close)
 	return nil
 }
 
@@ -339,6 +364,7 @@ func startOCS(_ context.Context, s *System) error {
 	if s.Signer != nil {
 		opts.SigningKey = s.Signer.Key
 	}
+	opts.SSE = s.SSE != nil
 	s.OCS = ocs.New(s.Files, s.Shares, s.People, opts)
 	return nil
 }

@@ -40,13 +40,18 @@ var quiet = slog.New(slog.DiscardHandler)
 // system starts all modules.
 func system(t testing.TB, env ...string) *System {
 	t.Helper()
+	return systemOf(t, modules(), env...)
+}
+
+func systemOf(t testing.TB, all []Module, env ...string) *System {
+	t.Helper()
 	s := &System{Config: settings(t, env...), Log: quiet}
 	t.Cleanup(func() { s.Close() })
 	want, err := wanted(s.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Build(t.Context(), s, modules(), want...); err != nil {
+	if err := Build(t.Context(), s, all, want...); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -102,6 +107,7 @@ func TestOpenRoutes(t *testing.T) {
 // nothing, unless the route is open.
 func TestRoutesAskWhoCalls(t *testing.T) {
 	s := system(t, "OC_AUTH_GUESS_EVERY=0s")
+	s.halt() // streams of events end as they begin
 	f := frontOf(t, s, routes(s))
 	f.log = quiet
 	b := newBrowser(t, f)

@@ -151,6 +151,16 @@ func (a *Auth) Wrap(next http.Handler, open bool, fail func(http.ResponseWriter,
 	})
 }
 
+// Still is Unauthorized when the credentials of a request that goes on for long
+// are not good any more.
+func (a *Auth) Still(r *http.Request) error {
+	_, err := a.caller(r)
+	if cloud.KindOf(err) != cloud.Unauthorized { // too many guesses of others are no reason
+		err = nil
+	}
+	return err
+}
+
 // caller is who comes with the request, nobody with an error if nobody does.
 func (a *Auth) caller(r *http.Request) (cloud.Caller, error) {
 	signed := func() cloud.Caller {

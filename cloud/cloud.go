@@ -376,6 +376,10 @@ type Store interface {
 	Since(ctx context.Context, s SpaceID, after Cursor) iter.Seq2[*Record, error]
 	// Last is the newest cursor there is.
 	Last() Cursor
+	// Wait returns when Last is behind a cursor, or with the error of ctx. It
+	// costs those who write next to nothing. Unavailable when nothing can be
+	// written any more.
+	Wait(ctx context.Context, after Cursor) error
 	// Close makes everything durable in its place and lets go of the storage.
 	Close() error
 }

@@ -36,6 +36,11 @@ type Record struct {
 	Taken []Grant `json:"taken,omitempty"`
 }
 
+// Moves tells whether a node is somewhere else afterwards, or nowhere.
+func (e Event) Moves() bool {
+	return e == Moved || e == Trashed || e == Restored || e == Dropped
+}
+
 // Event is what kind of change a record tells of.
 type Event string
 
@@ -53,6 +58,11 @@ const (
 	Relocked     Event = "relocked"      // locks
 	SpaceMade    Event = "space-made"    // Node is the root
 	SpaceChanged Event = "space-changed" // its name, quota, ...
-	SpaceDropped Event = "space-dropped" // with everything in it
-	Undone       Event = "undone"        // the record with Seq of the same node could not be carried out
+	SpaceDropped Event = "space-dropped" // with everything in it; Taken are the grants that were on its root
+
+	// SpaceChanged, too, but with another Disabled.
+	SpaceDisabled Event = "space-disabled"
+	SpaceEnabled  Event = "space-enabled"
+
+	Undone Event = "undone" // the record with Seq of the same node could not be carried out
 )

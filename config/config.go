@@ -19,6 +19,7 @@ import (
 	"opencloud/api/dav"
 	"opencloud/api/graph"
 	"opencloud/api/ocs"
+	"opencloud/api/sse"
 	"opencloud/api/tus"
 	"opencloud/api/webfinger"
 	"opencloud/auth"
@@ -68,6 +69,7 @@ type Config struct {
 	Education core.EducationOptions `yaml:"education"`
 	Graph     graph.Options         `yaml:"graph"`
 	OCS       ocs.Options           `yaml:"ocs"`
+	SSE       sse.Options           `yaml:"sse"`
 	Webfinger webfinger.Options     `yaml:"webfinger"`
 
 	dir     string

@@ -47,6 +47,7 @@ type Core struct {
 	profiles cloud.Profiles // nil: what people choose for their Shares space is forgotten
 	policy   *Policy        // nil: any password is good enough for a link
 	index    index
+	follower follower
 
 	mu     sync.Mutex
 	spaces map[cloud.SpaceID]*space // in use, or worth keeping
@@ -61,6 +62,7 @@ var (
 	_ cloud.Files   = (*Core)(nil)
 	_ cloud.Uploads = (*Core)(nil)
 	_ cloud.Shares  = (*Core)(nil)
+	_ cloud.Changes = (*Core)(nil)
 )
 
 // New puts the rules over a store.
@@ -86,6 +88,7 @@ func New(store cloud.Store, opts Options) *Core {
 
 // Close ends what core does by itself. The store stays open.
 func (c *Core) Close() error {
+	c.follower.close()
 	c.index.close()
 	return nil
 }

@@ -41,8 +41,9 @@ type omission struct {
 	err  error
 }
 
-// maxDepth is the deepest that something can be below the root of a space.
-const maxDepth = 2 * cloud.MaxDepth
+// maxPath bounds the name of an entry, in bytes, and so how deep a walk goes.
+// No space that clients have filled comes near.
+const maxPath = 4 * cloud.MaxPath
 
 // walk makes a plan.
 type walk struct {
@@ -74,7 +75,7 @@ func (h *handler) plan(ctx context.Context, roots []cloud.Ref) (*plan, error) {
 		if err := w.reserve(1); err != nil {
 			return nil, err
 		}
-		if err := w.add(n, "", top, 0); err != nil {
+		if err := w.add(n, "", top); err != nil {
 			return nil, err
 		}
 		if w.title = fit(clean(n.Name), maxTitle); len(seen) > 1 {
@@ -111,9 +112,9 @@ func (h *handler) root(ctx context.Context, ref cloud.Ref) (*cloud.Node, error) 
 }
 
 var (
-	errUnreadable = cloud.Refuse(cloud.Permission, "You may look at it, but not download it.")
+	errUnreadable = cloud.Refuse(cloud.Permission, "You may not download it.")
 	errUnsafe     = cloud.Refuse(cloud.Permission, "The file was set aside because its content is not safe.")
-	errTooDeep    = cloud.Refuse(cloud.TooLarge, "It is in too many folders.")
+	errTooDeep    = cloud.Refuse(cloud.TooLarge, "It lies too deep.")
 )
 
 // reserve counts what is to be in the archive.
@@ -124,26 +125,28 @@ func (w *walk) reserve(n int) error {
 	return nil
 }
 
-// obstacle is why a node below what was asked for cannot be in the archive.
-func obstacle(n *cloud.Node, depth int) error {
+// obstacle is why a node cannot be in the archive; asked: it was asked for
+// itself, and may be read.
+func obstacle(n *cloud.Node, e *entry, asked bool) error {
 	switch {
-	case depth > 0 && !n.Rights.Has(cloud.CanRead):
+	case !asked && !n.Rights.Has(cloud.CanRead):
 		return errUnreadable
 	case n.State == cloud.Pending:
 		return cloud.Processing
 	case n.State == cloud.Quarantined:
 		return errUnsafe
-	case depth >= maxDepth:
+	case len(e.name) > maxPath:
 		return errTooDeep
 	}
 	return nil
 }
 
 // add plans a node and all below it. dir is empty or ends with a slash.
-func (w *walk) add(n *cloud.Node, dir string, siblings names, depth int) error {
+func (w *walk) add(n *cloud.Node, dir string, siblings names) error {
+	asked := dir == ""
 	e := entry{name: dir + siblings.take(clean(n.Name), n.Dir), dir: n.Dir, ref: cloud.Ref{Space: n.Space, Node: n.ID},
 		etag: n.ETag, size: n.Size, mtime: n.MTime}
-	if err := obstacle(n, depth); err != nil {
+	if err := obstacle(n, &e, asked); err != nil {
 		w.leave(e.name, err)
 		return nil
 	}
@@ -160,7 +163,7 @@ func (w *walk) add(n *cloud.Node, dir string, siblings names, depth int) error {
 	}
 	members, err := w.members(e.ref)
 	if err != nil {
-		if depth > 0 && gone(err) {
+		if !asked && gone(err) {
 			w.leave(e.name, err)
 			return nil
 		}
@@ -170,7 +173,7 @@ func (w *walk) add(n *cloud.Node, dir string, siblings names, depth int) error {
 	w.entries = append(w.entries, e)
 	inside := make(names, len(members))
 	for _, m := range members {
-		if err := w.add(m, e.name, inside, depth+1); err != nil {
+		if err := w.add(m, e.name, inside); err != nil {
 			return err
 		}
 	}

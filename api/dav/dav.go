@@ -36,6 +36,8 @@ type Options struct {
 	// Person knows names: nil for somebody who is no more, and for everybody
 	// when it is nil itself.
 	Person func(ctx context.Context, id cloud.UserID) *cloud.User `yaml:"-"`
+	// Changes is asked what is different in a space; nil: nobody can say.
+	Changes cloud.Changes `yaml:"-"`
 }
 
 // class is what we say of ourselves (RFC 4918, section 18).
@@ -55,6 +57,9 @@ type handler struct {
 func New(files cloud.Files, opts Options) http.Handler {
 	h := &handler{files: files, opts: opts, most: 1_000_000}
 	h.buffers.New = func() any { b := make([]byte, 0, flushAt+flushAt/4); return &b }
+	if opts.Changes != nil {
+		h.reports = map[name]func(*call, []byte) error{{nsDAV, "sync-collection"}: h.syncCollection}
+	}
 	h.methods = []method{
 		{"OPTIONS", anywhere, (*handler).options},
 		{"GET", tree | lone | versions, (*handler).read},

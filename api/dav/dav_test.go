@@ -42,6 +42,7 @@ type world struct {
 func newWorld(opts dav.Options, base string) *world {
 	w := &world{store: mem.New()}
 	w.core = core.New(w.store, core.Options{})
+	opts.Changes = w.core
 	w.Handler = front(dav.New(w.core, opts), base)
 	return w
 }

@@ -31,6 +31,7 @@ type multistatus struct {
 	sharing  sharing
 	persons  func(context.Context, cloud.UserID) *cloud.User
 	signLink func(context.Context, time.Time) (string, error)
+	changes  cloud.Changes // nil: nobody can say
 
 	prefix   string // of all hrefs, as it stands in XML
 	fileName string // of what the versions are of
@@ -47,7 +48,7 @@ func (h *handler) newMultistatus(c *call, q *query) (m *multistatus, release fun
 	buf := h.buffers.Get().(*[]byte)
 	caller := cloud.CallerFrom(c.ctx())
 	m = &multistatus{
-		c: c, files: h.files, q: q, needs: q.needs(), links: h.opts.Links,
+		c: c, files: h.files, q: q, needs: q.needs(), links: h.opts.Links, changes: h.opts.Changes,
 		site:    httpx.From(c.ctx()).Site,
 		user:    caller.User,
 		visitor: caller.Visitor, persons: h.opts.Person, signLink: h.opts.SignLink,

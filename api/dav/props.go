@@ -55,6 +55,8 @@ var props = [...]prop{
 	{"d", "displayname", node, true, displayName},
 	{"d", "lockdiscovery", live, true, lockDiscovery},
 	{"d", "supportedlock", live, true, supportedLock},
+	{"d", "sync-token", live, false, syncToken},
+	{"d", "supported-report-set", live, false, supportedReports},
 	{"d", "quota-used-bytes", live, false, quotaUsed},
 	{"d", "quota-available-bytes", live, false, quotaAvailable},
 	{"d", "creationdate", 0, false, nil},

@@ -29,7 +29,8 @@ type Options struct {
 	// behind a path (see httpx.Site.Abs; not escaped), with which it can be read
 	// for a while without credentials. It returns nil for a caller who gets
 	// none; nil: for nobody.
-	Links func(ctx context.Context) (sign func(path string) (query string), err error) `yaml:"-"`
+	Links   func(ctx context.Context) (sign func(path string) (query string), err error) `yaml:"-"`
+	Changes cloud.Changes                                                                `yaml:"-"` // nil: nobody is told what is different
 }
 
 // maxBody is more than any request of this API needs.
@@ -147,6 +148,11 @@ func New(files cloud.Files, shares cloud.Shares, people cloud.People, opts Optio
 	}
 	if opts.Education != nil {
 		h.routes = append(h.routes, educationTable()...)
+	}
+	if opts.Changes != nil {
+		h.routes = append(h.routes,
+			route{method: "GET", path: "me/drive/root/delta", serve: (*handler).homeDelta},
+			route{method: "GET", path: "drives/*/root/delta", serve: (*handler).delta})
 	}
 	for i := range h.routes {
 		h.routes[i].segments = strings.Split(h.routes[i].path, "/")

@@ -62,7 +62,9 @@ func (w *world) serve() {
 	}
 	w.t.Cleanup(func() { people.Close() })
 	w.people = people
-	w.h = New(w.core, w.core, people, w.graph)
+	opts := w.graph
+	opts.Changes = w.core
+	w.h = New(w.core, w.core, people, opts)
 }
 
 func (w *world) ctx() context.Context {

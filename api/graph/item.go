@@ -17,8 +17,8 @@ type (
 	driveItem struct {
 		ID          string         `json:"id"`
 		Name        string         `json:"name,omitempty"`
-		ETag        string         `json:"eTag"` // with quotes, as in WebDAV
-		WebDavURL   string         `json:"webDavUrl"`
+		ETag        string         `json:"eTag,omitempty"` // with quotes, as in WebDAV
+		WebDavURL   string         `json:"webDavUrl,omitempty"`
 		WebURL      string         `json:"webUrl,omitempty"`
 		Size        *int64         `json:"size,omitempty"`
 		Modified    *time.Time     `json:"lastModifiedDateTime,omitempty"`

@@ -230,6 +230,7 @@ func (h *handler) tellCapabilities(r *http.Request, _ string) (any, error) {
 				PollInterval: 60,
 				WebDAVRoot:   "remote.php/webdav",
 				URLSigning:   o.SigningKey != nil,
+				SSE:          o.SSE,
 				Status: status{
 					Installed:      true,
 					Version:        o.Version + ".0",

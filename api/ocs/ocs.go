@@ -46,6 +46,8 @@ type Options struct {
 	MaxChunkSize   int64  `yaml:"-"`
 	MethodOverride string `yaml:"-"`
 
+	SSE bool `yaml:"-"` // clients can listen to what happens
+
 	// SigningKey is what the caller signs addresses with; nil: nobody does.
 	SigningKey func(ctx context.Context) (string, error) `yaml:"-"`
 }

@@ -221,6 +221,13 @@ func (s *Store) Since(ctx context.Context, sp cloud.SpaceID, after cloud.Cursor)
 
 func (s *Store) Last() cloud.Cursor { return s.inner.Last() }
 
+func (s *Store) Wait(ctx context.Context, after cloud.Cursor) error {
+	if err := s.fail("Wait"); err != nil {
+		return err
+	}
+	return s.inner.Wait(ctx, after)
+}
+
 // Close may fail on purpose; inner is open then.
 func (s *Store) Close() error {
 	if err := s.fail("Close"); err != nil {

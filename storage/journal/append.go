@@ -202,6 +202,9 @@ func (t *Ticket) settle(apply func()) (turn chan struct{}) {
 		t.turn = make(chan struct{})
 		turn = t.turn
 	}
+	if j.pending[0] == t {
+		defer j.wake()
+	}
 	for len(j.pending) > 0 && j.pending[0].done {
 		p := j.pending[0]
 		j.pending[0] = nil

@@ -266,20 +266,46 @@ func (j *Journal) copyHeads(after *cloud.Cursor, buf *[]byte, items *[]Item) err
 		places = j.index[*after-first : j.applied-first]
 	}
 	j.mu.Unlock()
-	for _, p := range places[:min(len(places), 256)] {
-		*after++
-		it := Item{Cursor: *after}
-		if p.head > 0 && !p.undone {
-			from := len(*buf)
-			*buf = append(*buf, make([]byte, p.head)...)
-			it.Head = (*buf)[from:]
-			if _, err := p.segment.file.ReadAt(it.Head, p.offset+headerSize); err != nil {
+	places = places[:min(len(places), 256)]
+	for len(places) > 0 {
+		n, size := stretch(places)
+		from := len(*buf)
+		*buf = append(*buf, make([]byte, size)...)
+		part := (*buf)[from:]
+		if size > 0 {
+			if _, err := places[0].segment.file.ReadAt(part, places[0].offset+headerSize); err != nil {
 				return err
 			}
 		}
-		*items = append(*items, it)
+		for _, p := range places[:n] {
+			*after++
+			it := Item{Cursor: *after}
+			if p.head > 0 && !p.undone {
+				at := p.offset - places[0].offset
+				it.Head = part[at : at+int64(p.head)]
+			}
+			*items = append(*items, it)
+		}
+		places = places[n:]
 	}
 	return nil
+}
+
+// maxStretch is how much of the redo log is read at once for the heads in it,
+// with all that is between them.
+const maxStretch = 64 << 10
+
+// stretch is how many entries to read at once, and how many bytes that is from
+// the first head on.
+func stretch(places []place) (n int, size int64) {
+	first := places[0]
+	for n = 1; n < len(places); n++ {
+		if p := places[n]; p.segment != first.segment || p.offset+int64(p.head) > first.offset+maxStretch {
+			break
+		}
+	}
+	last := places[n-1]
+	return n, last.offset + int64(last.head) - first.offset
 }
 
 // past yields what has gone into the history.

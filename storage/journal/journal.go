@@ -10,6 +10,7 @@
 package journal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -70,7 +71,8 @@ type Journal struct {
 	index    []place   // of the entries behind the mark, in order
 	pending  []*Ticket // appended, not yet done; in order
 	applied  cloud.Cursor
-	failures int // of Checkpoint
+	grown    chan struct{} // closed when applied grows or never will again; nil: nobody waits
+	failures int           // of Checkpoint
 
 	keep    sync.RWMutex // read: entries behind the mark stay where they are
 	history history
@@ -206,6 +208,39 @@ func (j *Journal) Last() cloud.Cursor {
 	return j.applied
 }
 
+// Wait returns when Last is behind a cursor, with the error of ctx when that
+// ends first, or Unavailable when nothing can be appended any more.
+func (j *Journal) Wait(ctx context.Context, after cloud.Cursor) error {
+	for {
+		j.mu.Lock()
+		applied, dead := j.applied, j.dead
+		if j.grown == nil {
+			j.grown = make(chan struct{})
+		}
+		grown := j.grown
+		j.mu.Unlock()
+		switch {
+		case applied > after:
+			return nil
+		case dead != nil:
+			return dead
+		}
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// wake is called with j.mu held.
+func (j *Journal) wake() {
+	if j.grown != nil {
+		close(j.grown)
+		j.grown = nil
+	}
+}
+
 // Torn tells whether Open found an entry that was cut short. It was never
 // confirmed to anybody.
 func (j *Journal) Torn() bool { return j.torn }
@@ -314,6 +349,7 @@ func (j *Journal) kill(err error) {
 			Say: "The storage has failed and takes no more changes. Tell your administrator to check the disk and restart the server."}
 		j.log.Error("the journal cannot be written any more", "dir", j.dir, "err", err)
 	}
+	j.wake()
 	j.freed.Broadcast()
 }
 
@@ -325,6 +361,7 @@ func (j *Journal) Close() error {
 	if j.dead == nil {
 		j.dead = &cloud.Error{Kind: cloud.Unavailable, Err: errors.New("journal: closed")}
 	}
+	j.wake()
 	j.freed.Broadcast() // so that a leader that waits lets go
 	j.mu.Unlock()
 	j.writing.Lock()

@@ -37,7 +37,8 @@ type Store struct {
 	spaces  map[cloud.SpaceID]*tree
 	records []cloud.Record
 	last    cloud.Cursor
-	used    int64 // bytes
+	grown   chan struct{} // closed by the next record; nil: nobody waits
+	used    int64         // bytes
 }
 
 // A tree is a space with its bin.
@@ -125,8 +126,15 @@ func (s *Store) SetSpace(ctx context.Context, want *cloud.Space) (_ *cloud.Space
 		if says.Made.IsZero() {
 			says.Made = sp.says.Made
 		}
+		kind := cloud.SpaceChanged
+		switch was, is := !sp.says.Disabled.IsZero(), !says.Disabled.IsZero(); {
+		case is && !was:
+			kind = cloud.SpaceDisabled
+		case was && !is:
+			kind = cloud.SpaceEnabled
+		}
 		sp.says = says
-		s.log(ctx, sp.record(cloud.SpaceChanged, sp.root))
+		s.log(ctx, sp.record(kind, sp.root))
 		return sp.copy(), nil
 	}
 	now := now()
@@ -164,7 +172,13 @@ func (s *Store) DropSpace(ctx context.Context, id cloud.SpaceID) (err error) {
 		s.used -= int64(len(u.body))
 	}
 	delete(s.spaces, id)
-	s.log(ctx, sp.record(cloud.SpaceDropped, sp.root))
+	r := sp.record(cloud.SpaceDropped, sp.root)
+	for _, g := range sp.root.Grants {
+		if g.Link == nil {
+			r.Taken = append(r.Taken, g)
+		}
+	}
+	s.log(ctx, r)
 	return nil
 }
 
@@ -202,6 +216,10 @@ func (s *Store) log(ctx context.Context, r cloud.Record) cloud.Record {
 	if limit := cmp.Or(s.History, 10_000); len(s.records) > limit {
 		s.records = s.records[len(s.records)-limit:]
 	}
+	if s.grown != nil {
+		close(s.grown)
+		s.grown = nil
+	}
 	return r
 }
 
@@ -216,8 +234,12 @@ func (s *Store) Since(_ context.Context, id cloud.SpaceID, after cloud.Cursor) i
 			yield(nil, cloud.E("mem.Since", cloud.Ref{Space: id}, cloud.TooOld))
 			return
 		}
-		for _, r := range records[after-first:] {
-			if (id == "" || r.Space == id) && !yield(&r, nil) {
+		records = records[after-first:]
+		for i := range records {
+			if id != "" && records[i].Space != id {
+				continue
+			}
+			if r := records[i]; !yield(&r, nil) {
 				return
 			}
 		}
@@ -228,6 +250,26 @@ func (s *Store) Last() cloud.Cursor {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.last
+}
+
+func (s *Store) Wait(ctx context.Context, after cloud.Cursor) error {
+	for {
+		s.mu.Lock()
+		if s.last > after {
+			s.mu.Unlock()
+			return nil
+		}
+		if s.grown == nil {
+			s.grown = make(chan struct{})
+		}
+		grown := s.grown
+		s.mu.Unlock()
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return cloud.E("mem.Wait", cloud.Ref{}, ctx.Err())
+		}
+	}
 }
 
 // Close does nothing: there is nowhere to put anything.

@@ -252,3 +252,37 @@ func BenchmarkOpenClosed(b *testing.B) {
 		}
 	}
 }
+
+// Who asks what is new in a space must not pay for what others do.
+func BenchmarkSince(b *testing.B) {
+	s, err := Open(ctx, Options{Root: b.TempDir(), Durability: Relaxed}, quiet)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	mine, others := newSpace(b, s), newSpace(b, s)
+	start := s.Last()
+	fill(b, s, mine, mine.Root(), 10)
+	quiet := s.Last()
+	fill(b, s, others, others.Root(), 50_000)
+	for _, c := range []struct {
+		name  string
+		after cloud.Cursor
+		want  int
+	}{{"others=50000", start, 10}, {"quiet", quiet, 0}} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				n := 0
+				for _, err := range s.Since(ctx, mine, c.after) {
+					if n++; err != nil {
+						b.Fatal(err)
+					}
+				}
+				if n != c.want {
+					b.Fatalf("got %d records, want %d", n, c.want)
+				}
+			}
+		})
+	}
+}

@@ -102,6 +102,10 @@ type Store struct {
 	evicting   atomic.Bool
 	versionKey atomic.Int64 // the last one given out
 
+	opened cloud.Cursor // Last when the store was opened
+	heard  sync.Mutex
+	spoke  map[cloud.SpaceID]cloud.Cursor // the last record of each space since then
+
 	making   sync.Mutex // of spaces, and their end
 	sweeping sync.Mutex
 	timer    *time.Timer
@@ -136,7 +140,7 @@ func open(ctx context.Context, opts Options, log *slog.Logger, h hooks) (_ *Stor
 		return nil, cloud.Refuse(cloud.Invalid, "The durability is %q. It is strict or relaxed.", opts.Durability)
 	}
 	s := &Store{opts: opts, log: log, meta: inXattr{}, step: h.step, seed: maphash.MakeSeed(), spaces: map[cloud.SpaceID]*space{},
-		bound: opts.Directories}
+		spoke: map[cloud.SpaceID]cloud.Cursor{}, bound: opts.Directories}
 	s.life, s.end = context.WithCancel(context.Background())
 	if s.bound == 0 {
 		s.bound = 100_000
@@ -195,6 +199,7 @@ func open(ctx context.Context, opts Options, log *slog.Logger, h hooks) (_ *Stor
 	if err := s.journal.Start(); err != nil {
 		return nil, err
 	}
+	s.opened = s.journal.Last()
 	s.soon(job{"removing spaces that were dropped", opts.Root, s.sweep})
 	s.ready()
 	return s, nil
@@ -361,10 +366,17 @@ func (s *Store) Free(context.Context) (int64, error) {
 // Last is the newest record that Since yields.
 func (s *Store) Last() cloud.Cursor { return s.journal.Last() }
 
+func (s *Store) Wait(ctx context.Context, after cloud.Cursor) error {
+	return cloud.E("posix.Wait", cloud.Ref{}, s.journal.Wait(ctx, after))
+}
+
 // Since reads the history and what is not in it yet.
 func (s *Store) Since(ctx context.Context, id cloud.SpaceID, after cloud.Cursor) iter.Seq2[*cloud.Record, error] {
 	return func(yield func(*cloud.Record, error) bool) {
 		fail := func(err error) { yield(nil, cloud.E("posix.Since", cloud.Ref{Space: id}, err)) }
+		if id != "" && s.quiet(id, after) {
+			return
+		}
 		for it, err := range s.journal.Since(after) {
 			if err == nil {
 				err = ctx.Err()
@@ -373,7 +385,7 @@ func (s *Store) Since(ctx context.Context, id cloud.SpaceID, after cloud.Cursor)
 				fail(err)
 				return
 			}
-			if id != "" && !bytes.Contains(it.Head, []byte(id)) {
+			if id != "" && elsewhere(it.Head, id) {
 				continue // spare the decoding
 			}
 			r := &cloud.Record{}
@@ -387,6 +399,36 @@ func (s *Store) Since(ctx context.Context, id cloud.SpaceID, after cloud.Cursor)
 			}
 		}
 	}
+}
+
+// elsewhere tells, from the beginning of an encoded record, that it is of
+// another space.
+func elsewhere(head []byte, id cloud.SpaceID) bool {
+	const field = `"space":"`
+	i := bytes.Index(head[:min(len(head), 64)], []byte(field))
+	if i < 0 {
+		return false
+	}
+	rest := head[i+len(field):]
+	return len(rest) < len(id) || string(rest[:len(id)]) != string(id)
+}
+
+// quiet tells, without a look at the journal, that a space has nothing behind
+// a cursor: what most of those who ask for changes get to hear.
+func (s *Store) quiet(id cloud.SpaceID, after cloud.Cursor) bool {
+	if after < s.opened || after > s.journal.Last() {
+		return false
+	}
+	s.heard.Lock()
+	defer s.heard.Unlock()
+	return s.spoke[id] <= after
+}
+
+// hear is called in the order of the journal.
+func (s *Store) hear(id cloud.SpaceID, last cloud.Cursor) {
+	s.heard.Lock()
+	s.spoke[id] = last
+	s.heard.Unlock()
 }
 
 // Close makes everything durable in its place and lets go of the storage.

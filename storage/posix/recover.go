@@ -185,12 +185,12 @@ func (r *recovery) fold(rec *cloud.Record, rd *redo, it journal.Item) error {
 	switch rec.Kind {
 	case "":
 		return r.foldNote(rd, it)
-	case cloud.SpaceMade, cloud.SpaceChanged:
+	case cloud.SpaceMade, cloud.SpaceChanged, cloud.SpaceDisabled, cloud.SpaceEnabled:
 		file := &spaceFile{}
 		if err := json.Unmarshal(it.Body, file); err != nil {
 			return err
 		}
-		if rec.Kind == cloud.SpaceChanged {
+		if rec.Kind != cloud.SpaceMade {
 			r.says = file
 			return nil
 		}

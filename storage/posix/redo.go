@@ -108,7 +108,9 @@ func (s *Store) commit(c *change) error {
 	}
 	s.at("applied")
 	done = true
+	end := t.First() + cloud.Cursor(len(c.more))
 	t.Done(func() {
+		s.hear(c.sp.id, end)
 		if c.done != nil {
 			c.done(last)
 		}

@@ -363,7 +363,14 @@ func (sp *space) setSays(ctx context.Context, want *cloud.Space) error {
 	if file.Made.IsZero() {
 		file.Made = sp.says.Made
 	}
-	r := sp.record(ctx, cloud.SpaceChanged, sp.dirNode(sp.root))
+	kind := cloud.SpaceChanged
+	switch was, is := !sp.says.Disabled.IsZero(), !want.Disabled.IsZero(); {
+	case is && !was:
+		kind = cloud.SpaceDisabled
+	case was && !is:
+		kind = cloud.SpaceEnabled
+	}
+	r := sp.record(ctx, kind, sp.dirNode(sp.root))
 	sp.mu.Unlock()
 	file.Space.Root, file.Space.Free = nil, 0
 	return sp.store.commit(&change{sp: sp, record: r, body: file,
@@ -478,9 +485,16 @@ func (s *Store) DropSpace(ctx context.Context, id cloud.SpaceID) (err error) {
 	}
 	sp.tree.Lock()
 	defer sp.tree.Unlock()
-	sp.mu.Lock()
-	r := sp.record(ctx, cloud.SpaceDropped, sp.dirNode(sp.root))
-	sp.mu.Unlock()
+	root, err := sp.describe(sp.root)
+	if err != nil {
+		return err
+	}
+	r := sp.record(ctx, cloud.SpaceDropped, root)
+	for _, g := range root.Grants {
+		if g.Link == nil {
+			r.Taken = append(r.Taken, g)
+		}
+	}
 	err = s.commit(&change{sp: sp, record: r,
 		apply: func(c cloud.Cursor) error {
 			sp.moving.Lock()

@@ -171,9 +171,13 @@ var journalTales = []tale{
 	{"RecordsOfSpaces", func(h *house) {
 		last := h.Last()
 		o := h.another()
-		if _, err := h.SetSpace(h.ctx, &cloud.Space{ID: o.space, Name: "New name"}); err != nil {
-			h.Fatalf("SetSpace: got %v", err)
+		for _, disabled := range []time.Time{{}, when(2020), when(2021), {}} {
+			if _, err := h.SetSpace(h.ctx, &cloud.Space{ID: o.space, Name: "New name", Disabled: disabled}); err != nil {
+				h.Fatalf("SetSpace: got %v", err)
+			}
 		}
+		member := cloud.Grant{To: cloud.Subject{User: "marie"}, Rights: cloud.SpaceViewer}
+		o.edit(o.root, func(n *cloud.Node) { n.Grants = []cloud.Grant{member} })
 		if err := h.DropSpace(h.ctx, o.space); err != nil {
 			h.Fatalf("DropSpace: got %v", err)
 		}
@@ -186,8 +190,12 @@ var journalTales = []tale{
 			if r.Kind == cloud.SpaceMade && r.Node != o.root {
 				h.Errorf("%s: got node %s, want the root", r.Kind, r.Node)
 			}
+			if r.Kind == cloud.SpaceDropped {
+				h.same("grants of a space that is dropped", r.Taken, []cloud.Grant{member})
+			}
 		}
-		h.same("records of a space's life", got, []cloud.Event{cloud.SpaceMade, cloud.SpaceChanged, cloud.SpaceDropped})
+		h.same("records of a space's life", got, []cloud.Event{cloud.SpaceMade, cloud.SpaceChanged,
+			cloud.SpaceDisabled, cloud.SpaceChanged, cloud.SpaceEnabled, cloud.Regranted, cloud.SpaceDropped})
 	}},
 
 	{"RecordsBy", func(h *house) {
@@ -266,6 +274,37 @@ var journalTales = []tale{
 		}
 		if got := count(h.Since(h.ctx, h.space, start)); got != 8 {
 			h.Errorf("records after a follower wrote: got %d, want 8", got)
+		}
+	}},
+
+	{"Wait", func(h *house) {
+		last := h.Last()
+		h.dir(h.root, "before")
+		if err := h.Store.Wait(h.ctx, last); err != nil {
+			h.Errorf("Wait for what is there: got %v", err)
+		}
+		ctx, cancel := context.WithCancel(h.ctx)
+		last = h.Last()
+		const waiters = 3
+		waited := make(chan error, 2*waiters)
+		for range waiters {
+			go func() { waited <- h.Store.Wait(h.ctx, last) }()
+			go func() { waited <- h.Store.Wait(ctx, last+1000) }()
+		}
+		h.dir(h.root, "after")
+		for range waiters {
+			if err := <-waited; err != nil {
+				h.Errorf("Wait for one more: got %v", err)
+			}
+		}
+		if got := h.records(last); len(got) != 1 || got[0].Name != "after" {
+			h.Errorf("records after Wait: got %d, want the one", len(got))
+		}
+		cancel()
+		for range waiters {
+			if err := <-waited; !errors.Is(err, context.Canceled) {
+				h.Errorf("Wait until cancelled: got %v", err)
+			}
 		}
 	}},
 }

@@ -16,8 +16,7 @@ func TestDocs(t *testing.T) {
 }
 
 func testDoc(t *testing.T, page string) {
-	root := filepath.Join("..", "..")
-	body, err := os.ReadFile(filepath.Join(root, "docs", page))
+	body, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,21 +24,24 @@ func testDoc(t *testing.T, page string) {
 	if len(named) == 0 {
 		t.Fatal("it names no test")
 	}
-	sources := map[string][]byte{}
 	for _, m := range named {
-		dir, name := string(m[1]), m[2]
-		if sources[dir] == nil {
-			files, _ := filepath.Glob(filepath.Join(root, filepath.FromSlash(dir), "*_test.go"))
-			for _, f := range files {
-				src, err := os.ReadFile(f)
-				if err != nil {
-					t.Fatal(err)
-				}
-				sources[dir] = append(sources[dir], src...)
-			}
-		}
-		if !bytes.Contains(sources[dir], []byte("\nfunc "+string(name)+"(")) {
+		if dir, name := string(m[1]), string(m[2]); !exists(t, dir, name) {
 			t.Errorf("there is no %s in %s", name, dir)
 		}
 	}
+}
+
+// exists tells whether there is such a test in the package at a path.
+func exists(t *testing.T, dir, name string) bool {
+	files, _ := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(dir), "*_test.go"))
+	for _, f := range files {
+		src, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(src, []byte("\nfunc "+name+"(")) {
+			return true
+		}
+	}
+	return false
 }
