@@ -58,6 +58,7 @@ export default async function setup(project: TestProject) {
       PROXY_TLS: 'false',
       PROXY_ENABLE_BASIC_AUTH: 'true',
       IDM_ADMIN_PASSWORD: password,
+      IDM_CREATE_DEMO_USERS: 'true',
       OC_LOG_LEVEL: 'warn',
     },
   })

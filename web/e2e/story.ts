@@ -59,11 +59,15 @@ export async function newTab(options: BrowserContextOptions = {}): Promise<Tab> 
   return { page, problems }
 }
 
-export async function signIn(tab: Tab, at = '/'): Promise<void> {
+/** Somebody who uses the app. Mary comes with the server for demonstrations. */
+export const admin = { name: 'admin', password }
+export const mary = { name: 'mary', password: 'demo' }
+
+export async function signIn(tab: Tab, at = '/', who = admin): Promise<void> {
   const { page } = tab
   await page.goto(url + at)
-  await page.fill('#oc-login-username', 'admin')
-  await page.fill('#oc-login-password', password)
+  await page.fill('#oc-login-username', who.name)
+  await page.fill('#oc-login-password', who.password)
   await page.click('form button[type=submit]')
   await page.getByRole('navigation', { name: /Main|Haupt/ }).waitFor()
 }

@@ -9,6 +9,11 @@ export function inSpace(space: string, path: string): string {
   return '/dav/spaces' + escapePath(space) + escapePath(path)
 }
 
+/** WebDAV path of what a link is to, or of a path below it. */
+export function inLink(token: string, path = ''): string {
+  return '/dav/public-files' + escapePath(token) + escapePath(path)
+}
+
 /** WebDAV path of an item by its id, or of a name in a folder. */
 export function byId(id: string, name = ''): string {
   return '/dav/spaces' + escapePath(id) + (name ? '/' + encodeURIComponent(name) : '')
@@ -27,7 +32,7 @@ export function nodeOf(id: string): string {
   return id.split('!')[1] ?? ''
 }
 
-async function propfind(path: string, depth: '0' | '1', props: string[]): Promise<{ href: string; props: Props }[]> {
+export async function propfind(path: string, depth: '0' | '1', props: string[]): Promise<{ href: string; props: Props }[]> {
   const answer = await request(path, { method: 'PROPFIND', headers: { Depth: depth, 'Content-Type': 'application/xml' }, body: propfindBody(props) })
   const all: { href: string; props: Props }[] = []
   new Multistatus((href, found) => all.push({ href, props: found })).push(await answer.text())

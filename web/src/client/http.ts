@@ -1,5 +1,5 @@
 import { at } from './place.ts'
-import { renew, signInAgain, token } from './session.ts'
+import { canSignIn, credentials, renew, signInAgain } from './session.ts'
 
 /** What went wrong, with a sentence of the server's if it had one. */
 export class Problem extends Error {
@@ -16,7 +16,7 @@ export const initiator = crypto.randomUUID()
 
 export function headers(more?: Record<string, string>): Record<string, string> {
   return {
-    Authorization: `Bearer ${token()}`,
+    ...credentials(),
     'X-Requested-With': 'XMLHttpRequest',
     'X-Request-ID': crypto.randomUUID(),
     'Initiator-ID': initiator,
@@ -49,7 +49,7 @@ export async function request(path: string, call: Call = {}): Promise<Response> 
   let answer: Response
   try {
     answer = await send()
-    if (answer.status === 401) {
+    if (answer.status === 401 && canSignIn()) {
       if (!(await renew())) return await signInAgain()
       answer = await send()
     }

@@ -9,12 +9,14 @@ export interface Item {
   mtime: number // milliseconds since 1970; 0: unknown
   etag: string
   can: string // letters of oc:permissions
+  shares: string // numbers of oc:share-types with commas; empty: with nobody
   rank: number // its place among its siblings by name
   gone?: { from: string; at: number } // in the trash: its path, and when it was deleted
+  by?: string // who shares it, or with whom it is shared
   pending?: boolean // shown before the server has said yes
 }
 
-export const itemProps = ['resourcetype', 'getetag', 'getlastmodified', 'fileid', 'name', 'size', 'permissions']
+export const itemProps = ['resourcetype', 'getetag', 'getlastmodified', 'fileid', 'name', 'size', 'permissions', 'share-types']
 export const trashProps = ['resourcetype', 'size', 'trashbin-original-filename', 'trashbin-original-location', 'trashbin-delete-datetime']
 
 const dav = new Set(['resourcetype', 'getetag', 'getlastmodified', 'getcontentlength'])
@@ -37,6 +39,7 @@ export function itemOf(href: string, p: Props): Item {
     mtime: Date.parse(p.getlastmodified ?? '') || 0,
     etag: p.getetag ?? '',
     can: p.permissions ?? '',
+    shares: p['share-types'] ?? '',
     rank: 0,
   }
 }
@@ -51,6 +54,7 @@ export function trashedOf(href: string, p: Props): Item {
     mtime: 0,
     etag: '',
     can: '',
+    shares: '',
     rank: 0,
     gone: { from, at: Date.parse(p['trashbin-delete-datetime'] ?? '') || 0 },
   }

@@ -3,7 +3,7 @@ import { headers, Problem, sentenceOf } from './http.ts'
 import type { Item } from './item.ts'
 import type { Ask, Tell } from './lister.worker.ts'
 import { at } from './place.ts'
-import { renew, signInAgain } from './session.ts'
+import { canSignIn, renew, signInAgain } from './session.ts'
 import { scriptURL } from './trusted.ts'
 
 export interface Listing {
@@ -55,7 +55,7 @@ function ask(path: string, trash: boolean): Promise<Listing | { status: number; 
 /** Lists a folder (/dav/spaces/…) or, with trash, a bin. */
 export async function list(path: string, trash = false): Promise<Listing> {
   let got = await ask(path, trash)
-  if ('status' in got && got.status === 401) {
+  if ('status' in got && got.status === 401 && canSignIn()) {
     if (!(await renew())) return signInAgain()
     got = await ask(path, trash)
   }

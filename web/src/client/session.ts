@@ -84,12 +84,31 @@ export function signsInHere(): boolean {
   return manager?.settings.authority.replace(/\/$/, '') === base.href.replace(/\/$/, '')
 }
 
-export function token(): string {
-  return user?.access_token ?? ''
+/** What a page sends that somebody sees by a link, without an account. */
+let ticket: Record<string, string> | undefined
+
+/** Makes this page one of whoever holds a link; nobody signs in on it. */
+export function visit(link: string, password: string) {
+  ticket = { 'public-token': link }
+  if (password) ticket.Authorization = 'Basic ' + btoa(String.fromCharCode(...new TextEncoder().encode(`public:${password}`)))
+}
+
+export function endVisit() {
+  ticket = undefined
+}
+
+export function credentials(): Record<string, string> {
+  return ticket ?? { Authorization: `Bearer ${user?.access_token ?? ''}` }
+}
+
+/** Whether who is refused can do something about it by signing in. */
+export function canSignIn(): boolean {
+  return !ticket
 }
 
 /** Gets a new token behind the scenes; false when nobody is signed in any more. */
 export function renew(): Promise<boolean> {
+  if (ticket) return Promise.resolve(false)
   renewing ??= (async () => {
     try {
       user = (await manager?.signinSilent()) ?? null

@@ -7,7 +7,7 @@ import { useSelection } from './selection.ts'
 import { filtered, sorted } from './sort.ts'
 
 function item(name: string, more: Partial<Item> = {}): Item {
-  return { id: name, name, dir: false, size: 0, mtime: 0, etag: '', can: '', rank: 0, ...more }
+  return { id: name, name, dir: false, size: 0, mtime: 0, etag: '', can: '', shares: '', rank: 0, ...more }
 }
 
 test('names', () => {

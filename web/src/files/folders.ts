@@ -2,7 +2,7 @@ import { ref, shallowRef } from 'vue'
 import * as dav from '../client/dav.ts'
 import { Problem } from '../client/http.ts'
 import type { Item } from '../client/item.ts'
-import type { Listing } from '../client/lister.ts'
+import { list, type Listing } from '../client/lister.ts'
 import { language } from '../ui/words.ts'
 
 /**
@@ -25,6 +25,7 @@ export class Folder {
     readonly space: string,
     readonly path: string,
     private readonly read: () => Promise<Listing>,
+    private readonly address = dav.inSpace(space, path),
   ) {}
 
   /** Makes sure that there is something to show, and that it is true soon. */
@@ -32,7 +33,7 @@ export class Folder {
     if (this.state.value !== 'ready') return this.load()
     if (this.#stale || !this.self.value?.etag) return this.load()
     try {
-      const now = await dav.stat(dav.inSpace(this.space, this.path))
+      const now = await dav.stat(this.address)
       if (now.etag !== this.self.value.etag) await this.load()
     } catch {
       await this.load()
@@ -123,6 +124,12 @@ function keep(key: string, make: () => Folder): Folder {
 
 export function folderAt(space: string, path: string): Folder {
   return keep(`${space}/${path}`, () => new Folder(space, path, () => dav.listFolder(space, path)))
+}
+
+/** A folder below a link, as whoever holds the link sees it. */
+export function folderByLink(token: string, path: string): Folder {
+  const address = dav.inLink(token, path)
+  return keep(`link ${token}/${path}`, () => new Folder('', path, () => list(address), address))
 }
 
 export function trashOf(space: string): Folder {

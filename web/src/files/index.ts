@@ -45,7 +45,7 @@ export const files: Part = {
     const spaces = user.drives.value.filter((d) => d.driveType === 'project')
     return [
       ...(home ? [{ id: 'home', label: t('Personal'), icon: HardDrive, to: filesAt(home.id), ...dropOn(home.id, t('Personal')) }] : []),
-      ...spaces.map((d) => ({ id: d.id, label: d.name, to: filesAt(d.id), group: t('Spaces'), ...dropOn(d.id, d.name) })),
+      ...spaces.map((d) => ({ id: d.id, label: d.name, to: filesAt(d.id), group: t('Spaces'), wide: true, ...dropOn(d.id, d.name) })),
       ...(home ? [{ id: 'trash', label: t('Trash'), icon: Trash2, to: trashAt(home.id), last: true, takes: () => dragged.value !== undefined, drop: dropOnTrash }] : []),
     ]
   },

@@ -1,6 +1,6 @@
 import type { Item } from '../client/item.ts'
 
-export type SortKey = 'name' | 'size' | 'mtime' | 'from' | 'gone'
+export type SortKey = 'name' | 'size' | 'mtime' | 'from' | 'gone' | 'by'
 export interface Sort {
   key: SortKey
   down: boolean
@@ -12,6 +12,7 @@ const values: Record<SortKey, (i: Item) => number | string> = {
   mtime: (i) => i.mtime,
   from: (i) => i.gone?.from ?? '',
   gone: (i) => i.gone?.at ?? 0,
+  by: (i) => i.by ?? '',
 }
 
 /** Rows in an order; folders stay in front when it is that of names. The rows come by rank. */

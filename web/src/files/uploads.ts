@@ -161,6 +161,12 @@ export async function upload(to: Target, picked: Picked[]): Promise<void> {
   }
 }
 
+/** Hands files in where nobody may see what is there: the server finds them free names. */
+export async function handIn(to: Target, picked: Picked[]): Promise<void> {
+  const folders = new Set(picked.map((p) => p.path.split('/').slice(0, -1)).flatMap((above) => above.map((_, i) => above.slice(0, i + 1).join('/'))))
+  await begin(to, picked.map((p) => part(p, true)), folders).catch((err: unknown) => say(explain(err), { kind: 'failed' }))
+}
+
 async function begin(to: Target, parts: Part[], folders: Set<string>) {
   if (parts.length === 0) return
   const batch: Batch = { id: ++count, to, parts, began: Date.now(), ready: false, paused: false }

@@ -19,6 +19,7 @@ const product = document.querySelector<HTMLMetaElement>('meta[name=application-n
 async function start() {
   apply()
   warmUp()
+  if (location.pathname.startsWith(base.pathname + 's/') && (await (await import('../visit/start.ts')).visit(product))) return
   const [{ returnTo }] = await Promise.all([signIn(), speak(preferred())])
   const user = await loadUser(product)
   const router = createRouter({
