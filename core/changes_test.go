@@ -416,7 +416,6 @@ func TestChangesRefuse(t *testing.T) {
 	}
 	w.clock = w.clock.Add(time.Hour)
 	expires := w.clock.Add(time.Hour)
-	doras = token("dora")
 	if _, _, err := w.Give(w.ctx, w.ref("a"), cloud.Grant{To: w.to("dora"), Rights: role(t, "editor"), Expires: expires}, ""); err != nil {
 		t.Fatal(err)
 	}
