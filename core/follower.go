@@ -238,6 +238,22 @@ func (c *Core) happened(ctx context.Context, r *cloud.Record) (happening, error)
 	return h, err
 }
 
+// settle waits until the space has in memory what a record tells of, which is
+// in the journal first.
+func (sp *space) settle(r *cloud.Record) {
+	var l sync.Locker
+	switch r.Kind {
+	case cloud.Regranted:
+		l = &sp.granting
+	case cloud.Relocked:
+		l = &sp.locking
+	default:
+		return
+	}
+	l.Lock()
+	defer l.Unlock()
+}
+
 // concerned are the users and groups who may know of what happened, and
 // perhaps some more: notice has the last word.
 func (c *Core) concerned(ctx context.Context, r *cloud.Record) ([]cloud.Subject, error) {
@@ -256,6 +272,7 @@ func (c *Core) concerned(ctx context.Context, r *cloud.Record) ([]cloud.Subject,
 		return nil, err
 	}
 	defer c.leave(sp)
+	sp.settle(r)
 	asked := cloud.NodeID("")
 	for _, id := range []cloud.NodeID{r.Node, r.OldParent, r.Parent} {
 		if id == "" || id == cloud.TrashID || id == asked {

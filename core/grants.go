@@ -45,13 +45,6 @@ func (c *Core) regrant(ctx context.Context, sp *space, id cloud.NodeID, fn func(
 	return n, nil
 }
 
-// settle waits until the memory of a space agrees with what the journal says of
-// its grants: that is heard of first.
-func (sp *space) settle() {
-	sp.granting.Lock()
-	defer sp.granting.Unlock()
-}
-
 func (c *Core) regranted(sp *space, id cloud.NodeID, gs []cloud.Grant) {
 	sp.mu.Lock()
 	sp.setGrants(id, gs)

@@ -226,9 +226,7 @@ func (c *Core) notice(ctx context.Context, u *cloud.User, h happening) (*cloud.N
 		return nil, err
 	}
 	defer c.leave(sp)
-	if h.Kind == cloud.Regranted {
-		sp.settle()
-	}
+	sp.settle(h.Record)
 	p, now := principal{user: u}, c.now()
 	if h.node != nil {
 		chain, err := c.store.Ancestors(ctx, sp.id, h.Node)

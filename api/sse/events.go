@@ -38,6 +38,9 @@ func (s *stream) events(n *cloud.Notice) []byte {
 		data.ETag = httpx.ETag(n.Node.ETag)
 	}
 	switch name := nameOf(n); {
+	case name == "item-trashed":
+		data.ETag = "" // it may be back already
+		s.frame(n.At, name, data)
 	case r.Kind == cloud.Regranted:
 		s.grants(n, data)
 	case name == "":

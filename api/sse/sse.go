@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"log/slog"
 	"math"
 	"net/http"
 	"strconv"
@@ -43,6 +44,7 @@ type Handler struct {
 	opts    Options
 	life    context.Context
 	end     context.CancelFunc
+	taken   sync.WaitGroup // streams on connections that were taken over
 
 	mu      sync.Mutex
 	streams map[cloud.UserID]int
@@ -56,7 +58,10 @@ func New(changes cloud.Changes, opts Options) *Handler {
 }
 
 // Close ends all streams at once, and those that begin later.
-func (h *Handler) Close() { h.end() }
+func (h *Handler) Close() {
+	h.end()
+	h.taken.Wait()
+}
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
@@ -69,45 +74,42 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		httpx.FailOCS(w, r, cloud.Unauthorized)
 		return
 	}
-	if !h.enter(c.ID()) {
+	leave, ok := h.enter(c.ID())
+	if !ok {
 		httpx.FailOCS(w, r, cloud.Refuse(cloud.Throttled, "There are too many open streams. Close some first."))
 		return
 	}
-	defer h.leave(c.ID())
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	defer context.AfterFunc(h.life, cancel)()
-
 	header := w.Header()
 	header.Set("Content-Type", "text/event-stream") // to the letter: clients compare
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Accel-Buffering", "no") // for a proxy that would gather an answer first
-	s := &stream{w: w, control: http.NewResponseController(w), caller: c}
-	if err := h.run(ctx, r, s); err != nil && ctx.Err() == nil {
-		if cloud.KindOf(err) == cloud.Unauthorized {
-			s.send(s.goodbye())
-			return
-		}
-		httpx.From(ctx).Log.ErrorContext(ctx, "a stream of events has ended", "error", err)
+	s := &stream{caller: c, log: httpx.From(r.Context()).Log, after: lastEvent(r)}
+	if h.takeOver(w, r, s, leave) {
+		return
 	}
+	defer leave()
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(h.life, cancel)()
+	s.out = &response{w, http.NewResponseController(w)}
+	h.serve(ctx, r, s)
 }
 
-func (h *Handler) enter(id cloud.UserID) bool {
+// enter takes one of the streams that a user can have.
+func (h *Handler) enter(id cloud.UserID) (leave func(), ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.streams[id] >= h.opts.Streams {
-		return false
+		return nil, false
 	}
 	h.streams[id]++
-	return true
-}
-
-func (h *Handler) leave(id cloud.UserID) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.streams[id]--; h.streams[id] == 0 {
-		delete(h.streams, id)
-	}
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.streams[id]--; h.streams[id] == 0 {
+			delete(h.streams, id)
+		}
+	}, true
 }
 
 // lastEvent is what a client says that it heard last; 0 for one that is new.
@@ -124,12 +126,23 @@ func lastEvent(r *http.Request) cloud.Cursor {
 	return cloud.Cursor(n)
 }
 
-// run tells of what happens until the client is gone: then it has no error,
-// and nobody to tell one.
+// serve tells of what happens until the client is gone, or may hear no more.
+func (h *Handler) serve(ctx context.Context, r *http.Request, s *stream) {
+	err := h.run(ctx, r, s)
+	switch {
+	case err == nil || ctx.Err() != nil:
+	case cloud.KindOf(err) == cloud.Unauthorized:
+		s.out.send(s.goodbye())
+	default:
+		s.log.Error("a stream of events has ended", "error", err)
+	}
+}
+
+// run has no error when the client is gone: there is nobody to tell.
 func (h *Handler) run(ctx context.Context, r *http.Request, s *stream) error {
 	checked, began := time.Now(), false
 	beat := cmp.Or(h.opts.KeepAlive, checkEvery)
-	for n, err := range h.changes.Watch(ctx, lastEvent(r), beat) {
+	for n, err := range h.changes.Watch(ctx, s.after, beat) {
 		if err != nil {
 			return err
 		}
@@ -147,7 +160,7 @@ func (h *Handler) run(ctx context.Context, r *http.Request, s *stream) error {
 			b = []byte(":\n\n")
 		}
 		began = true
-		if len(b) > 0 && s.send(b) != nil {
+		if len(b) > 0 && s.out.send(b) != nil {
 			return nil
 		}
 	}
@@ -156,22 +169,31 @@ func (h *Handler) run(ctx context.Context, r *http.Request, s *stream) error {
 
 // A stream is the answer to one client.
 type stream struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	caller  cloud.Caller
-	buf     bytes.Buffer
+	caller cloud.Caller
+	log    *slog.Logger
+	after  cloud.Cursor // what the client has heard
+	out    output
+	buf    bytes.Buffer
 }
 
-// send writes to the client now. It fails when the client is gone, or does not
-// read.
-func (s *stream) send(b []byte) error {
+// An output sends something to a client now. It fails when the client is gone,
+// or does not read.
+type output interface{ send(b []byte) error }
+
+// A response is an output that net/http takes care of.
+type response struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (r *response) send(b []byte) error {
 	// Not every ResponseWriter has deadlines, such as that of a test.
-	s.control.SetWriteDeadline(time.Now().Add(writeTime))
-	_, err := s.w.Write(b)
+	r.control.SetWriteDeadline(time.Now().Add(writeTime))
+	_, err := r.Write(b)
 	if err == nil {
-		err = s.control.Flush()
+		err = r.control.Flush()
 	}
 	// Until there is something to write, standing still is what a stream does.
-	s.control.SetWriteDeadline(time.Time{})
+	r.control.SetWriteDeadline(time.Time{})
 	return err
 }

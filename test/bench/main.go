@@ -91,7 +91,7 @@ func ours(base string) (t target, start time.Duration, err error) {
 	t.cmd.Env = []string{
 		"HOME=" + data, "PATH=" + os.Getenv("PATH"), "OC_BASE_DATA_PATH=" + data, "OC_CONFIG_DIR=" + filepath.Join(data, "config"),
 		"OC_URL=http://" + t.addr, "PROXY_HTTP_ADDR=" + t.addr, "PROXY_TLS=false", "PROXY_DEBUG_ADDR=" + freeAddr(),
-		"PROXY_ENABLE_BASIC_AUTH=true", "IDM_ADMIN_PASSWORD=" + password, "OC_LOG_LEVEL=error",
+		"PROXY_ENABLE_BASIC_AUTH=true", "SSE_MAX_STREAMS=20000", "IDM_ADMIN_PASSWORD=" + password, "OC_LOG_LEVEL=error",
 	}
 	t.cmd.Stderr = os.Stderr
 	at := time.Now()

@@ -65,7 +65,7 @@ func (r *run) all() (err error) {
 	if r.raw, err = durableCreates(r.base, r.limit()); err != nil {
 		return err
 	}
-	for _, m := range []func() error{r.puts, r.gets, r.propfinds, r.large, r.deep, r.move, r.siblings, r.fill} {
+	for _, m := range []func() error{r.puts, r.gets, r.propfinds, r.large, r.deep, r.move, r.siblings, r.streams, r.fill} {
 		if err := m(); err != nil {
 			return err
 		}
