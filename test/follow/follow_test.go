@@ -25,6 +25,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"opencloud/cloud"
 	"opencloud/test/daemon"
 	"opencloud/test/faults/model"
 )
@@ -268,7 +269,7 @@ func (u user) alter(rnd *rand.Rand, drive string) {
 		send("MOVE", pick(files), "", to(pick(files))...)
 	case n == 10: // a folder goes to the trash, and what was in it comes out before
 		dir := pick(dirs)
-		for p := range all {
+		for _, p := range append(files, dirs...) {
 			if path.Dir(p) == dir && rnd.IntN(2) == 0 {
 				send("MOVE", p, "", to(free())...)
 			}
@@ -295,22 +296,17 @@ func TestRandom(t *testing.T) {
 	drive := u.home()
 	opts := u.options(drive, 0)
 	small := u.options(drive, 3) // many pages
-	a, b := open(t, opts), open(t, small)
-	for round := range rounds(12) {
+	clients := map[*Client]Options{open(t, opts): opts, open(t, small): small}
+	for round := range rounds(16) {
 		for range 1 + rnd.IntN(15) {
 			u.alter(rnd, drive)
 		}
-		for c, o := range map[*Client]Options{a: opts, b: small} {
+		for c, o := range clients {
 			if err := c.Sync(t.Context()); err != nil {
 				t.Fatalf("round %d: %v", round, err)
 			}
 			u.equal(fmt.Sprintf("round %d, top %d", round, o.Top), o)
 		}
-	}
-	// A token that is too old: the same picture, and no content twice.
-	b.s.Link = a.s.Link[:strings.Index(a.s.Link, "?")] + "?token=nonsense"
-	if err := b.Sync(t.Context()); err == nil {
-		t.Error("a token that nobody made: no error")
 	}
 }
 
@@ -421,13 +417,27 @@ func insist(ctx context.Context, c *Client, killed chan struct{}) error {
 
 var errStopped = errors.New("stopped")
 
+// tooOld answers some questions for a delta by a token as a server does that
+// does not reach back that far.
+type tooOld struct {
+	http.RoundTripper
+	rnd *rand.Rand
+}
+
+func (f tooOld) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !r.URL.Query().Has("token") || f.rnd.IntN(30) > 0 {
+		return f.RoundTripper.RoundTrip(r)
+	}
+	return &http.Response{StatusCode: http.StatusGone, Body: http.NoBody, Request: r}, nil
+}
+
 // The client is stopped before each of its steps in turn and another goes on.
 func TestStopped(t *testing.T) {
 	rnd, _ := random(t)
 	u := user{t, daemon.Start(t, ""), "admin", daemon.Password}
 	opts := u.options(u.home(), 5)
 	stops := 0
-	for round := range rounds(6) {
+	for round := range rounds(15) {
 		for range 1 + rnd.IntN(12) {
 			u.alter(rnd, opts.Drive)
 		}
@@ -443,6 +453,7 @@ func TestStopped(t *testing.T) {
 			}
 			c, err := New(opts)
 			if err == nil {
+				c.http.Transport = tooOld{c.http.Transport, rnd}
 				err = c.Sync(t.Context())
 				c.Close()
 			}
@@ -467,22 +478,14 @@ func TestStopped(t *testing.T) {
 func TestRevoked(t *testing.T) {
 	d := daemon.Start(t, "", "IDM_CREATE_DEMO_USERS=true")
 	admin, mary := user{t, d, "admin", daemon.Password}, user{t, d, "mary", "demo"}
-	roles := map[string]string{}
-	_, list := admin.must("GET", "/graph/v1beta1/roleManagement/permissions/roleDefinitions", "")
-	var defs []struct{ ID, DisplayName string }
-	if err := json.Unmarshal(list, &defs); err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range defs {
-		roles[r.DisplayName] = r.ID
-	}
 	maryID := mary.json("GET", "/graph/v1.0/me", "")["id"].(string)
 	invite := func(at, role string) string {
 		t.Helper()
-		if roles[role] == "" {
-			t.Fatalf("no role %q in %v", role, roles)
+		r, ok := cloud.ShareRoleBy(role)
+		if !ok {
+			t.Fatal(role)
 		}
-		got := admin.json("POST", "/graph/v1beta1/"+at+"/invite", fmt.Sprintf(`{"recipients":[{"objectId":%q}],"roles":[%q]}`, maryID, roles[role]))
+		got := admin.json("POST", "/graph/v1beta1/"+at+"/invite", fmt.Sprintf(`{"recipients":[{"objectId":%q}],"roles":[%q]}`, maryID, r.ID))
 		return got["value"].([]any)[0].(map[string]any)["id"].(string)
 	}
 
@@ -490,7 +493,7 @@ func TestRevoked(t *testing.T) {
 	h, _ := admin.must("MKCOL", "/dav/spaces/"+home+"/shared", "")
 	admin.must("PUT", "/dav/spaces/"+home+"/shared/f", "shared")
 	admin.must("PUT", "/dav/spaces/"+home+"/secret", "secret")
-	invite("drives/"+home+"/items/"+h.Get("OC-FileId"), "Can view")
+	invite("drives/"+home+"/items/"+h.Get("OC-FileId"), "viewer")
 	opts := mary.options(home, 0)
 	if err := open(t, opts).Sync(t.Context()); !errors.Is(err, NoAccess) {
 		t.Errorf("the space around a share: got %v, want %v", err, NoAccess)
@@ -501,8 +504,13 @@ func TestRevoked(t *testing.T) {
 
 	project := admin.json("POST", "/graph/v1.0/drives", `{"name":"Apollo"}`)["id"].(string)
 	admin.must("PUT", "/dav/spaces/"+project+"/f", "one")
-	permission := invite("drives/"+project+"/root", "Can view")
+	permission := invite("drives/"+project+"/root", "spaceviewer")
 	opts = mary.options(project, 0)
+	asked := map[string]int{}
+	opts.Step = func(name string) error {
+		asked[name]++
+		return nil
+	}
 	c := open(t, opts)
 	if err := c.Sync(t.Context()); err != nil {
 		t.Fatal(err)
@@ -524,10 +532,15 @@ func TestRevoked(t *testing.T) {
 	}
 
 	// A member again, with other rights: the token is too old for that.
-	invite("drives/"+project+"/root", "Can manage")
+	invite("drives/"+project+"/root", "manager")
 	admin.must("PUT", "/dav/spaces/"+project+"/own", "theirs")
+	clear(asked)
 	if err := c.Sync(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	// 410, all anew, and of the contents only f, which is another, g and own.
+	if asked["delta"] != 2 || asked["content"] != 3 {
+		t.Errorf("a member again: asked %v, want 2 deltas and 3 contents", asked)
 	}
 	want := mary.walk(project, true)
 	want["own.local-1"] = sumOf([]byte("mine"))
