@@ -45,7 +45,7 @@ type System struct {
 	Signer      *signed.Signer
 
 	// What the protocols serve; nil: not running.
-	DAV, TUS, Graph, OCS, SSE, Settings, Tokens, IDP, Webfinger, Wellknown http.Handler
+	Archiver, DAV, TUS, Graph, OCS, SSE, Settings, Tokens, IDP, OIDC, Webfinger, Wellknown, Web http.Handler
 
 	core          *core.Core                // Files, Uploads and Shares
 	alive         func(session string) bool // of the sessions that we know; nil: of all

@@ -88,6 +88,12 @@ func wanted(cfg *config.Config) ([]string, error) {
 	if err := each(cfg.Add, add); err != nil {
 		return nil, err
 	}
+	// Either we sign people in, or somebody else does.
+	if cfg.ExternalIssuer() != "" {
+		delete(set, "idp")
+	} else {
+		delete(set, "oidc")
+	}
 	return slices.Sorted(maps.Keys(set)), nil
 }
 
@@ -102,13 +108,13 @@ var services = map[string][]string{
 	"audit":              nil,
 	"auth-app":           {"app-tokens", "auth-app"},
 	"auth-basic":         {"auth"},
-	"auth-bearer":        {"auth"},
+	"auth-bearer":        {"auth", "oidc"},
 	"auth-machine":       nil,
 	"auth-service":       nil,
 	"clientlog":          {"sse"},
 	"collaboration":      nil,
 	"eventhistory":       nil,
-	"frontend":           {"dav", "tus", "ocs", "wellknown"},
+	"frontend":           {"archiver", "dav", "tus", "ocs", "wellknown"},
 	"gateway":            nil,
 	"graph":              {"graph"},
 	"groups":             {"users"},
@@ -122,19 +128,19 @@ var services = map[string][]string{
 	"ocs":                {"ocs"},
 	"policies":           nil,
 	"postprocessing":     nil,
-	"proxy":              {"auth"},
+	"proxy":              {"auth", "oidc"},
 	"search":             nil,
 	"settings":           {"settings"},
-	"sharing":            nil,
+	"sharing":            {"links"},
 	"sse":                {"sse"},
-	"storage-publiclink": nil,
+	"storage-publiclink": {"links"},
 	"storage-shares":     nil,
 	"storage-system":     nil,
 	"storage-users":      {"files"},
 	"thumbnails":         nil,
 	"userlog":            nil,
 	"users":              {"users"},
-	"web":                {"wellknown"},
+	"web":                {"web", "wellknown"},
 	"webdav":             {"dav"},
 	"webfinger":          {"webfinger"},
 }

@@ -94,6 +94,48 @@ func row(method, path string, columns []string) string {
 	return strings.TrimRight(b.String(), " ")
 }
 
+// Whoever holds a link gets nothing beside what it opens, wherever they ask:
+// what nobody gets, or what is not there for them.
+func TestVisitorsElsewhere(t *testing.T) {
+	body, err := os.ReadFile("testdata/callers.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := system(t, "OC_AUTH_GUESS_EVERY=0s")
+		f := frontOf(t, s, routes(s))
+		f.log = quiet
+		_, names := callers(t, s, f)
+		token := names.Replace("{link}")
+		ask := func(method, target string, sign func(*http.Request)) int {
+			r := raw(method, target)
+			r.Header.Set("Depth", "0")
+			r.Header.Set("Tus-Resumable", "1.0.0")
+			sign(r)
+			w := httptest.NewRecorder()
+			f.ServeHTTP(w, r)
+			return w.Code
+		}
+		for text := range strings.Lines(string(body)) {
+			words := strings.Fields(text)
+			if len(words) < 3 || words[0] == "method" || strings.HasPrefix(text, "#") || strings.Contains(words[1], "{link}") || strings.HasPrefix(words[1], "/public.php/") {
+				continue
+			}
+			target := names.Replace(words[1])
+			nobody := ask(words[0], target, func(*http.Request) {})
+			for what, sign := range map[string]func(*http.Request){
+				"header":   func(r *http.Request) { r.Header.Set("public-token", token); r.SetBasicAuth("public", "open sesame") },
+				"password": func(r *http.Request) { r.SetBasicAuth("public", "open sesame") },
+				"token":    func(r *http.Request) { r.SetBasicAuth(token, "open sesame") },
+			} {
+				if got := ask(words[0], target, sign); got != nobody && (got < 400 || got >= 500) {
+					t.Errorf("%s %s with a link (%s): got %d, nobody gets %d", words[0], words[1], what, got, nobody)
+				}
+			}
+		}
+	})
+}
+
 type knock struct {
 	name string
 	sign func(*http.Request)
@@ -116,6 +158,8 @@ func callers(t *testing.T, s *System, f *front) ([]knock, *strings.Replacer) {
 	leaver.signOut()
 	c.do(201, "ada", password, "PUT", "/remote.php/webdav/a.txt", "a")
 	home := c.do(200, "ada", password, "GET", "/graph/v1.0/me/drive", "")["id"].(string)
+	c.do(201, "ada", password, "MKCOL", "/remote.php/webdav/linked", "")
+	link := linkOf(t, s, "ada", cloud.Ref{Space: cloud.SpaceID(home), Path: "linked"}, cloud.LinkView, "open sesame")
 	_, root := cloud.SpaceID(home), cloud.SpaceID(home).Root()
 
 	token := func(raw string) func(*http.Request) {
@@ -134,5 +178,5 @@ func callers(t *testing.T, s *System, f *front) ([]knock, *strings.Replacer) {
 		{"signed", h.signature("ada", h.signingKey(basic("ada")))},
 		{"expired", token(expired)},
 		{"revoked", token(revoked)},
-	}, strings.NewReplacer("{ada}", ada, "{bob}", bob, "{home}", home, "{root}", string(root))
+	}, strings.NewReplacer("{ada}", ada, "{bob}", bob, "{home}", home, "{root}", string(root), "{link}", link.To.Link)
 }

@@ -66,8 +66,10 @@ func newFront(s *System, table []Route, m *metrics) (*front, error) {
 func (f *front) inner(next http.Handler, open, own bool, fail httpx.Fail) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if x, ok := w.(*exchange); ok {
-			if u := cloud.CallerFrom(r.Context()).User; u != nil {
-				x.user = u.Name
+			if c := cloud.CallerFrom(r.Context()); c.User != nil {
+				x.user = c.User.Name
+			} else if c.Visitor != nil {
+				x.user = "link:" + string(c.Visitor.Share)
 			}
 		}
 		// A browser sends Basic credentials by itself, also when the page of
@@ -146,7 +148,7 @@ func (f *front) done(x *exchange, r *http.Request) {
 	p := recover()
 	if p != nil && p != http.ErrAbortHandler {
 		f.metrics.panics.Inc()
-		x.request.Log.Error("panic", "panic", p, "method", r.Method, "path", r.URL.Path, "stack", string(debug.Stack()))
+		x.request.Log.Error("panic", "panic", p, "method", r.Method, "path", httpx.LogPath(r), "stack", string(debug.Stack()))
 		if x.status == 0 {
 			x.fail(r, cloud.Other)
 			p = nil
@@ -161,7 +163,7 @@ func (f *front) done(x *exchange, r *http.Request) {
 	f.metrics.observe(r.Method, x.status, took)
 	if f.log.Enabled(r.Context(), slog.LevelInfo) {
 		x.request.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
-			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", x.status),
+			slog.String("method", r.Method), slog.String("path", httpx.LogPath(r)), slog.Int("status", x.status),
 			slog.Int64("bytes", x.bytes), slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("from", r.RemoteAddr),
 			slog.String("user", x.user), slog.String("proto", r.Proto), slog.Bool("whole", p == nil))
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"net/http"
 	"path/filepath"
+	"time"
 
 	"opencloud/api/apptokens"
+	"opencloud/api/archiver"
 	"opencloud/api/dav"
 	"opencloud/api/graph"
 	"opencloud/api/ocs"
@@ -18,7 +20,9 @@ import (
 	"opencloud/auth/apptoken"
 	"opencloud/auth/bearer"
 	"opencloud/auth/idp"
+	"opencloud/auth/link"
 	"opencloud/auth/machine"
+	"opencloud/auth/oidc"
 	"opencloud/auth/signed"
 	"opencloud/cloud"
 	"opencloud/core"
@@ -27,6 +31,7 @@ import (
 	"opencloud/directory/profile"
 	"opencloud/directory/secret"
 	"opencloud/storage/posix"
+	"opencloud/web"
 )
 
 // modules is the system in one look, in the order of starting: whoever keeps
@@ -36,20 +41,24 @@ func modules() []Module {
 		{"users", nil, startUsers},
 		{"auth", []string{"users"}, startAuth},
 		{"idp", []string{"users", "auth"}, startIDP},
+		{"oidc", []string{"users", "auth"}, startOIDC},
 		{"app-tokens", []string{"users", "auth"}, startAppTokens},
 		{"signed", []string{"users", "auth"}, startSigned},
 		{"webfinger", []string{"auth"}, startWebfinger},
 		{"storage", nil, startStorage},
 		{"files", []string{"storage"}, startFiles},
+		{"links", []string{"auth", "files"}, startLinks},
 		{"dav", []string{"files", "signed"}, startDAV},
 		{"tus", []string{"files", "auth"}, startTUS},
+		{"archiver", []string{"files"}, startArchiver},
 		{"people", []string{"users", "auth", "files"}, startPeople},
-		{"graph", []string{"files", "people"}, startGraph},
+		{"graph", []string{"files", "people", "signed"}, startGraph},
 		{"settings", []string{"people"}, startSettings},
 		{"auth-app", []string{"app-tokens", "people"}, startAuthApp},
 		{"sse", []string{"files", "people"}, startSSE},
-		{"ocs", []string{"files", "signed"}, startOCS},
+		{"ocs", []string{"files", "people", "signed"}, startOCS},
 		{"wellknown", []string{"auth"}, startWellknown},
+		{"web", []string{"webfinger"}, startWeb},
 	}
 }
 
@@ -149,16 +158,41 @@ func startIDP(_ context.Context, s *System) error {
 	s.Auth.NeedsMore(p.NeedsMore)
 	s.Credentials = append(s.Credentials, p)
 	s.SignIns = p
-	s.alive = func(session string) bool { return p.Alive(session, "") }
+	s.alive = func(session string) bool { return p.Alive(&bearer.Token{Session: session}) }
 	s.IDP = p.Handler(s.Auth.Guess)
+	return nil
+}
+
+func startOIDC(_ context.Context, s *System) error {
+	opts := s.Config.OIDC.Options
+	opts.Insecure = opts.Insecure || s.Config.Insecure
+	finger := &s.Config.Webfinger
+	opts.Clients = []string{finger.WebID, finger.DesktopID, finger.AndroidID, finger.IOSID}
+	i, err := oidc.Open(s.Config.OIDC.Path, s.Directory, opts, s.Log)
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, i.Close)
+	s.Auth.Add(bearer.New(s.Directory, i))
+	s.Credentials = append(s.Credentials, i)
+	s.alive = func(session string) bool { return i.Alive(&bearer.Token{Session: session, Issued: time.Now()}) }
+	s.OIDC = i.Handler()
 	return nil
 }
 
 func startWebfinger(_ context.Context, s *System) error {
 	opts := s.Config.Webfinger
-	opts.Issuer = s.Config.Site().String()
+	opts.Issuer = issuer(s)
 	s.Webfinger = webfinger.New(opts)
 	return nil
+}
+
+// issuer is who signs people in.
+func issuer(s *System) string {
+	if other := s.Config.ExternalIssuer(); other != "" {
+		return other
+	}
+	return s.Config.Site().String()
 }
 
 func startStorage(ctx context.Context, s *System) error {
@@ -217,8 +251,25 @@ func startPeople(_ context.Context, s *System) error {
 	return nil
 }
 
+// visited is where holders of links may come beside the addresses of links,
+// when the request names one.
+var visited = []string{"/dav", "/remote.php/dav", "/data", archiver.Path}
+
+func startLinks(_ context.Context, s *System) error {
+	s.Auth.AddGate(link.New(s.Shares, visited...))
+	return nil
+}
+
 func startDAV(_ context.Context, s *System) error {
 	opts := s.Config.DAV
+	opts.SignLink = s.Shares.Sign
+	opts.Person = func(ctx context.Context, id cloud.UserID) *cloud.User {
+		u, err := s.Directory.User(ctx, "id", string(id))
+		if err != nil {
+			return nil
+		}
+		return u
+	}
 	opts.Announce = tus.Announce(s.Config.Uploads)
 	if s.Signer != nil {
 		opts.Links = s.Signer.Links
@@ -233,10 +284,27 @@ func startTUS(_ context.Context, s *System) error {
 	return nil
 }
 
+func startArchiver(_ context.Context, s *System) error {
+	opts := s.Config.Archiver
+	if opts.MaxFiles < 1 || opts.MaxSize < 1 {
+		return cloud.Refuse(cloud.Invalid, "An archive must be able to hold something: FRONTEND_ARCHIVER_MAX_NUM_FILES and FRONTEND_ARCHIVER_MAX_SIZE are at least 1.")
+	}
+	s.Archiver = archiver.New(s.Files, opts)
+	return nil
+}
+
 func startGraph(_ context.Context, s *System) error {
 	opts := s.Config.Graph
 	opts.Product, opts.Education, opts.Changes = product, s.Education, s.Changes
-	s.Graph = graph.New(s.Files, s.People, opts)
+	if s.Signer != nil {
+		opts.Links = s.Signer.Links
+	}
+	for _, id := range opts.Roles {
+		if r, ok := cloud.ShareRoleBy(id); !ok || r.ID != id {
+			return cloud.Refuse(cloud.Invalid, "There is no role %q (GRAPH_AVAILABLE_ROLES).", id)
+		}
+	}
+	s.Graph = graph.New(s.Files, s.Shares, s.People, opts)
 	return nil
 }
 
@@ -275,18 +343,29 @@ const (
 )
 
 func startOCS(_ context.Context, s *System) error {
-	opts := ocs.Options{
-		Product: product, ProductVersion: Version, Edition: edition, Version: legacy,
-		MaxQuota: s.Config.Core.MaxQuota, NoVersions: s.Config.Core.NoVersions,
-		TusVersion: tus.Version, TusExtensions: tus.Extensions,
-		MaxChunkSize: s.Config.Uploads.MaxChunkSize, MethodOverride: s.Config.Uploads.MethodOverride,
-		Password: passwords(s.Config.People.Password), MinSearch: s.Config.People.MinSearch,
+	opts, rules := s.Config.OCS, s.Config.Core
+	if opts.DefaultLink != 0 && opts.DefaultLink != 1 {
+		return cloud.Refuse(cloud.Invalid, "A link is by default for 0 or 1 (FRONTEND_DEFAULT_LINK_PERMISSIONS), not %d.", opts.DefaultLink)
+	}
+	opts.Product, opts.ProductVersion, opts.Edition, opts.Version = product, Version, edition, legacy
+	opts.MaxQuota, opts.NoVersions = rules.MaxQuota, rules.NoVersions
+	opts.LinkPassword, opts.WritableLinkPassword, opts.AutoAccept = rules.LinkPassword, rules.WritableLinkPassword, rules.AutoAccept
+	opts.TusVersion, opts.TusExtensions = tus.Version, tus.Extensions
+	opts.MaxChunkSize, opts.MethodOverride = s.Config.Uploads.MaxChunkSize, s.Config.Uploads.MethodOverride
+	if s.Archiver != nil {
+		limits := s.Config.Archiver
+		opts.Archiver = ocs.Archiver{Version: archiver.Version, Formats: archiver.Formats(), URL: archiver.Path, MaxFiles: limits.MaxFiles, MaxSize: limits.MaxSize}
+	}
+	opts.Password, opts.MinSearch = passwords(s.Config.People.Password), s.Config.People.MinSearch
+	opts.Elsewhere = s.Config.IDM.Backend == "ldap" && !s.Config.LDAP.Write
+	if roles := s.Config.Graph.Roles; len(roles) > 0 {
+		opts.Roles = roles
 	}
 	if s.Signer != nil {
 		opts.SigningKey = s.Signer.Key
 	}
 	opts.SSE = s.SSE != nil
-	s.OCS = ocs.New(s.Files, opts)
+	s.OCS = ocs.New(s.Files, s.Shares, s.People, opts)
 	return nil
 }
 
@@ -300,4 +379,13 @@ func passwords(o core.PasswordOptions) ocs.Passwords {
 func startWellknown(_ context.Context, s *System) error {
 	s.Wellknown = wellknown.New(wellknown.Options{Product: product, ProductVersion: Version, Edition: edition, Version: legacy})
 	return nil
+}
+
+func startWeb(_ context.Context, s *System) error {
+	opts := s.Config.Webfinger
+	var err error
+	s.Web, err = web.New(web.Built(), web.Options{
+		Product: product, URL: s.Config.Site(), Issuer: issuer(s), Client: opts.WebID, Scopes: opts.WebScopes,
+	})
+	return err
 }

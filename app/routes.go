@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"opencloud/api/archiver"
 	"opencloud/api/httpx"
 )
 
@@ -23,28 +24,41 @@ type Route struct {
 // routes is the table. The longest path wins, and of equal ones the first
 // whose methods fit. Routes of modules that do not run are left out.
 func routes(s *System) []Route {
+	reading := []string{http.MethodGet, http.MethodHead}
 	tus := []string{http.MethodPost, http.MethodPatch}
 	all := []Route{
+		{"/", reading, s.Web, true, httpx.WriteText},
 		{"/", nil, s.Wellknown, true, httpx.WriteText},
 		{"/.well-known/openid-configuration", nil, s.IDP, true, httpx.WriteText},
+		{"/.well-known/openid-configuration", nil, s.OIDC, true, httpx.WriteText},
 		{"/.well-known/webfinger", nil, s.Webfinger, true, httpx.WriteText},
+		{archiver.Path, nil, s.Archiver, false, httpx.WriteText},
 		{"/auth-app/tokens", nil, s.Tokens, false, httpx.FailOData},
+		{"/backchannel_logout", nil, s.OIDC, true, httpx.WriteText},
 		{"/data/", nil, s.TUS, false, httpx.FailOData},
 		{"/dav/", tus, s.TUS, false, httpx.FailOData},
 		{"/dav/", nil, s.DAV, false, httpx.FailDAV},
 		{"/api/v0/settings/", nil, s.Settings, false, httpx.FailOData},
+		{"/apps/files", nil, s.Wellknown, true, httpx.WriteText},
 		{"/graph/", nil, s.Graph, false, httpx.FailOData},
+		{"/index.php/", nil, s.Wellknown, true, httpx.WriteText},
 		{"/konnect/", nil, s.IDP, true, httpx.WriteText},
 		{"/ocs/", nil, s.OCS, false, httpx.FailOCS},
 		{"/ocs/v1.php/apps/notifications/api/v1/notifications/sse", nil, s.SSE, false, httpx.FailOCS},
 		{"/ocs/v1.php/cloud/capabilities", nil, s.OCS, true, httpx.FailOCS},
+		{"/ocs/v1.php/apps/files_sharing/api/v1/tokeninfo/unprotected/", nil, s.OCS, true, httpx.FailOCS},
 		{"/ocs/v1.php/config", nil, s.OCS, true, httpx.FailOCS},
 		{"/ocs/v2.php/apps/notifications/api/v1/notifications/sse", nil, s.SSE, false, httpx.FailOCS},
 		{"/ocs/v2.php/cloud/capabilities", nil, s.OCS, true, httpx.FailOCS},
+		{"/ocs/v2.php/apps/files_sharing/api/v1/tokeninfo/unprotected/", nil, s.OCS, true, httpx.FailOCS},
 		{"/ocs/v2.php/config", nil, s.OCS, true, httpx.FailOCS},
+		{"/public.php/", tus, s.TUS, false, httpx.FailOData},
+		{"/public.php/", nil, s.DAV, false, httpx.FailDAV},
 		{"/remote.php/", tus, s.TUS, false, httpx.FailOData},
 		{"/remote.php/", nil, s.DAV, false, httpx.FailDAV},
 		{"/signin/", nil, s.IDP, true, httpx.WriteText},
+		{"/status", nil, s.Wellknown, true, httpx.WriteText},
+		{"/status.php", nil, s.Wellknown, true, httpx.WriteText},
 		{"/webdav/", tus, s.TUS, false, httpx.FailOData},
 		{"/webdav/", nil, s.DAV, false, httpx.FailDAV},
 	}

@@ -40,13 +40,18 @@ var quiet = slog.New(slog.DiscardHandler)
 // system starts all modules.
 func system(t testing.TB, env ...string) *System {
 	t.Helper()
+	return systemOf(t, modules(), env...)
+}
+
+func systemOf(t testing.TB, all []Module, env ...string) *System {
+	t.Helper()
 	s := &System{Config: settings(t, env...), Log: quiet}
 	t.Cleanup(func() { s.Close() })
 	want, err := wanted(s.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Build(t.Context(), s, modules(), want...); err != nil {
+	if err := Build(t.Context(), s, all, want...); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -73,12 +78,16 @@ func raw(method, path string) *http.Request {
 
 // open is what answers without a caller. A route that is not named here must not.
 var open = []string{
-	"/",
+	"/", "/",
 	"/.well-known/openid-configuration", "/.well-known/webfinger",
+	"/apps/files", "/index.php/",
 	"/konnect/",
+	"/ocs/v1.php/apps/files_sharing/api/v1/tokeninfo/unprotected/",
 	"/ocs/v1.php/cloud/capabilities", "/ocs/v1.php/config",
+	"/ocs/v2.php/apps/files_sharing/api/v1/tokeninfo/unprotected/",
 	"/ocs/v2.php/cloud/capabilities", "/ocs/v2.php/config",
 	"/signin/",
+	"/status", "/status.php",
 }
 
 func TestOpenRoutes(t *testing.T) {
@@ -235,6 +244,8 @@ func TestWanted(t *testing.T) {
 		all = append(all, m.Name)
 	}
 	slices.Sort(all)
+	everything := slices.Clone(all)
+	all = slices.DeleteFunc(all, func(m string) bool { return m == "oidc" })
 	without := func(names ...string) []string {
 		return slices.DeleteFunc(slices.Clone(all), func(m string) bool { return slices.Contains(names, m) })
 	}
@@ -250,6 +261,9 @@ func TestWanted(t *testing.T) {
 		{[]string{"OC_RUN_SERVICES=graph,storage-users", "OC_ADD_RUN_SERVICES=ocs"}, []string{"files", "graph", "ocs"}},
 		{[]string{"OC_ADD_RUN_SERVICES=antivirus"}, all},
 		{[]string{"OC_RUN_SERVICES=tus"}, []string{"tus"}},
+		{[]string{"OC_OIDC_ISSUER=https://localhost:9200/"}, all},
+		{[]string{"OC_OIDC_ISSUER=https://sso.example.org"}, slices.DeleteFunc(everything, func(m string) bool { return m == "idp" })},
+		{[]string{"OC_OIDC_ISSUER=https://sso.example.org", "OC_RUN_SERVICES=idp,proxy"}, []string{"auth", "oidc"}},
 	} {
 		got, err := wanted(settings(t, c.env...))
 		if err != nil {

@@ -45,8 +45,17 @@ type Door interface {
 	Enter(r *http.Request, try func(account string) error) (c cloud.Caller, ok bool, err error)
 }
 
+// A Gate is where some requests have to pass whatever their Authorization
+// header says: that may be for the gate, or say who passes.
+type Gate interface {
+	// Pass is as Door.Enter. signed says who the header names, nobody if it
+	// does not hold.
+	Pass(r *http.Request, signed func() cloud.Caller, try func(account string) error) (c cloud.Caller, ok bool, err error)
+}
+
 // Auth finds the caller of a request.
 type Auth struct {
+	gates   []Gate
 	schemes []Scheme
 	doors   []Door
 	basic   *basic.Basic // one of schemes, or nil
@@ -78,6 +87,9 @@ func (a *Auth) AddTokens(t basic.Tokens) { a.offerBasic().Tokens(t) }
 // AddDoor adds a way in for requests without Authorization header. It must
 // not be called any more once requests come.
 func (a *Auth) AddDoor(d Door) { a.doors = append(a.doors, d) }
+
+// AddGate adds a gate. It must not be called any more once requests come.
+func (a *Auth) AddGate(g Gate) { a.gates = append(a.gates, g) }
 
 // Add puts a scheme before the others. It must not be called any more once
 // requests come.
@@ -126,6 +138,8 @@ func (a *Auth) Wrap(next http.Handler, open bool, fail func(http.ResponseWriter,
 			var t *throttled
 			if errors.As(err, &t) {
 				w.Header().Set("Retry-After", strconv.Itoa(t.seconds()))
+			} else if cloud.KindOf(err) == cloud.Unavailable {
+				w.Header().Set("Retry-After", "5")
 			}
 			fail(w, r, cloud.E("auth", cloud.Ref{}, err))
 			return
@@ -147,9 +161,24 @@ func (a *Auth) Still(r *http.Request) error {
 	return err
 }
 
-// caller is who signed the request, nobody with an error if nobody did. What
-// the header says is not made up for by anything else.
+// caller is who comes with the request, nobody with an error if nobody does.
 func (a *Auth) caller(r *http.Request) (cloud.Caller, error) {
+	signed := func() cloud.Caller {
+		c, _ := a.signed(r)
+		return c
+	}
+	for _, g := range a.gates {
+		guess := a.guard.guess(network(r.RemoteAddr))
+		if c, ok, err := g.Pass(r, signed, guess.at); ok {
+			return a.settle(guess, c, err)
+		}
+	}
+	return a.signed(r)
+}
+
+// signed is who signed the request, nobody with an error if nobody did. What
+// the header says is not made up for by anything else.
+func (a *Auth) signed(r *http.Request) (cloud.Caller, error) {
 	guess := a.guard.guess(network(r.RemoteAddr))
 	header := r.Header.Get("Authorization")
 	if header == "" {

@@ -47,6 +47,9 @@ type Visitor struct {
 	Token string
 	Share ShareID
 	Of    Ref // the node of the link; Path is empty
+	// Internal: the link gives no rights. It names the node to those who may
+	// see it anyway.
+	Internal bool
 }
 
 // InPerson tells whether the user has signed in, and not a program or an

@@ -20,6 +20,7 @@ type User struct {
 	Role      string    // id of a role of the whole system, see permissions.go; empty: may nothing
 	Disabled  bool      `json:",omitempty"`
 	Made      time.Time `json:",omitzero"` // filled in by Directory, to the second; zero: not known
+	ReadOnly  bool      `json:"-"`         // filled in by Directory: but role and language it cannot be changed, nor removed
 }
 
 // UserKind is a user type of the Graph API.

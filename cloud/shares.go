@@ -15,20 +15,30 @@ import (
 // what gives more than they have.
 type Shares interface {
 	// Grants are those made on a node. Callers with CanListGrants see all,
-	// others those that reach them. Expired ones are left out.
+	// others those that reach them and those they made. Expired ones are left
+	// out. Of a link that gives more than the caller has Subject.Link is empty.
 	Grants(ctx context.Context, ref Ref) ([]Grant, *Node, error)
 	// Grant finds one by its id, wherever it is, if the caller may see it.
 	Grant(ctx context.Context, id ShareID) (*Grant, *Node, error)
 	// Give makes a grant: of To one field is set (for a link any text, it
 	// gets a token), Rights are those of a role that fits the node or any set
-	// of rights that holds CanStat. A plain password of a link is in secret. Needs
-	// CanGrant and the permission CreateShares, or CreateLinks; a denial needs
-	// CanDeny. Exist when the subject has a grant on this node already,
-	// Invalid for what cannot be granted (to oneself, to nobody, expired
-	// already, a password against the policy or missing where one is demanded).
+	// of rights that holds CanStat and fits, for a link those of a LinkType. A
+	// plain password of a link is in secret. Needs CanGrant and the permission
+	// CreateShares, or CreateLinks; a denial needs CanDeny, and a folder.
+	// Permission, too, for what holds something that the caller may not see.
+	// Exist when the subject has a grant on this node already, or it has a
+	// quick link; Invalid for what cannot be granted (to oneself, to nobody,
+	// expired already, a password against the policy or missing where one is
+	// demanded, on the root of a personal space).
+	//
+	// Where a project space has no manager left, those with ManageSpaces can
+	// make somebody else one.
 	Give(ctx context.Context, ref Ref, g Grant, secret string) (*Grant, *Node, error)
-	// Regrant changes one. Needs CanUpdateGrant, or to have made it while one
-	// may still grant. Permission for the last manager of a space.
+	// Regrant changes one; its id and, of a link, its token stay. Needs
+	// CanUpdateGrant, or to have made it while one may still grant; CanDeny for
+	// a denial. Permission for the last manager of a space, and for making
+	// more of what one was given. Precondition when somebody else has just
+	// changed it.
 	Regrant(ctx context.Context, id ShareID, c GrantChange) (*Grant, *Node, error)
 	// Revoke takes one back. Needs CanRevoke, or to have made it; those who
 	// received it may, too, unless it is a group's. Permission for the last
@@ -45,9 +55,9 @@ type Shares interface {
 	SetMount(ctx context.Context, id NodeID, c MountChange) (*Mount, error)
 
 	// Visit is how the holder of a link comes in: Unauthorized for a missing
-	// or wrong password, NotExist for an unknown or expired token and for an
-	// internal link, unless the caller is a user who may see the node. Who
-	// calls it limits guessing.
+	// or wrong password, NotExist for an unknown or expired token. An internal
+	// link opens nothing: it is NotExist for a user who may not see the node,
+	// and nobody has to say first who they are. Who calls it limits guessing.
 	Visit(ctx context.Context, token, password string) (*Visitor, error)
 	// Sign makes a signature that stands for the password of a link that the
 	// caller visits, until expires; VisitSigned takes it. For GET and HEAD only.
@@ -82,9 +92,14 @@ type MountChange struct {
 }
 
 // SharesSpace is the space in which everybody finds what others share with
-// them. Files knows it: a Ref into it stands for the node that is mounted
-// there. Its root's members cannot be made, and what is removed or renamed
-// there is the mount.
+// them. Files and Shares know it: a Ref into it stands for the node that is
+// mounted there, by the name of the mount or by its id, which works for those
+// that are not synced, too. Its root's members cannot be made (Permission), and
+// what is removed or renamed there is the mount.
+//
+// What is asked for in it has a Path in it. The mount itself is a node of it,
+// with Space, ID, Parent and Name there; what is below has the ids it has in
+// its own space.
 const SharesSpace SpaceID = "a0ca6a90-a365-4782-871e-d44447bbc668$a0ca6a90-a365-4782-871e-d44447bbc668"
 
 // Virtual is the kind of the Shares space.

@@ -15,8 +15,10 @@ import (
 	"strings"
 	"time"
 
+	"opencloud/api/archiver"
 	"opencloud/api/dav"
 	"opencloud/api/graph"
+	"opencloud/api/ocs"
 	"opencloud/api/sse"
 	"opencloud/api/tus"
 	"opencloud/api/webfinger"
@@ -24,6 +26,7 @@ import (
 	"opencloud/auth/apptoken"
 	"opencloud/auth/idp"
 	"opencloud/auth/machine"
+	"opencloud/auth/oidc"
 	"opencloud/auth/signed"
 	"opencloud/cloud"
 	"opencloud/core"
@@ -54,15 +57,18 @@ type Config struct {
 	Signed    Signed
 	Machine   machine.Options
 	IDP       IDP                   `yaml:"idp"`
+	OIDC      OIDC                  `yaml:"oidc"`
 	IDM       IDM                   `yaml:"idm"`
 	LDAP      ldap.Options          `yaml:"ldap"`
 	Storage   posix.Options         `yaml:"storage_users" defaults:"root=$OC_BASE_DATA_PATH/storage/users"`
 	Core      core.Options          `yaml:"spaces"`
 	DAV       dav.Options           `yaml:"ocdav"`
+	Archiver  archiver.Options      `yaml:"archiver"`
 	Uploads   tus.Options           `yaml:"uploads"`
 	People    core.PeopleOptions    `yaml:"people"`
 	Education core.EducationOptions `yaml:"education"`
 	Graph     graph.Options         `yaml:"graph"`
+	OCS       ocs.Options           `yaml:"ocs"`
 	SSE       sse.Options           `yaml:"sse"`
 	Webfinger webfinger.Options     `yaml:"webfinger"`
 
@@ -102,6 +108,13 @@ type IDP struct {
 	Path string `yaml:"path" env:"IDP_PATH" default:"$OC_BASE_DATA_PATH/storage/system/idp" doc:"Folder of the signing keys and of who is signed in."`
 
 	idp.Options
+}
+
+// OIDC is where people sign in when that is not here: see ExternalIssuer.
+type OIDC struct {
+	Path string `yaml:"path" env:"OC_OIDC_PATH" default:"$OC_BASE_DATA_PATH/storage/system/oidc" doc:"Folder that says which account belongs to whom at the issuer."`
+
+	oidc.Options
 }
 
 // AppTokens are the passwords that people make for their programs.
@@ -239,6 +252,15 @@ func (c *Config) Unknown() []string { return c.unknown }
 func (c *Config) Site() *url.URL {
 	u, _ := parseSite(c.URL) // Load has checked it
 	return u
+}
+
+// ExternalIssuer is the OpenID Connect provider that signs people in, as it
+// calls itself; empty when that is this server.
+func (c *Config) ExternalIssuer() string {
+	if strings.TrimRight(c.OIDC.Issuer, "/") == strings.TrimRight(c.URL, "/") {
+		return ""
+	}
+	return c.OIDC.Issuer
 }
 
 func parseSite(s string) (*url.URL, error) {

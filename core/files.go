@@ -179,7 +179,7 @@ func (c *Core) write(ctx context.Context, p place, w cloud.Write, how cloud.Cond
 		if err := allow(may, cloud.CanWrite); err != nil {
 			return err
 		}
-		if err := c.unlocked(p, now, how.Tokens); err != nil {
+		if err := c.unlocked(ctx, p, now, how.Tokens); err != nil {
 			return err
 		}
 		sp.release(reserved)
@@ -253,7 +253,7 @@ func (c *Core) makeDir(ctx context.Context, ref cloud.Ref, how cloud.Conditions)
 	if err := met(how, nil); err != nil {
 		return nil, err
 	}
-	if err := c.unlocked(p, nil, how.Tokens); err != nil {
+	if err := c.unlocked(ctx, p, nil, how.Tokens); err != nil {
 		return nil, err
 	}
 	if p.blind {
@@ -345,7 +345,7 @@ func (c *Core) change(ctx context.Context, ref cloud.Ref, ch cloud.Change) (*clo
 	if err != nil {
 		return nil, err
 	}
-	if err := c.mayTouch(sp, n.who, n.chain, ch.Tokens); err != nil {
+	if err := c.mayTouch(ctx, sp, n.who, n.chain, ch.Tokens); err != nil {
 		return nil, err
 	}
 	got, err := c.store.Edit(ctx, sp.id, n.ID, func(n *cloud.Node) error {

@@ -23,7 +23,7 @@ type index struct {
 	to      map[cloud.Subject][]cloud.Ref                    // each once, without a path
 	by      map[cloud.UserID][]cloud.Ref                     // each once
 	where   map[cloud.ShareID]cloud.Ref
-	version uint64 // of to
+	version uint64 // counts what was changed
 
 	due     dues
 	timer   *time.Timer
@@ -182,6 +182,13 @@ func minus[K comparable](m map[K][]cloud.Ref, key K, at cloud.Ref) []cloud.Ref {
 		return refs[:len(refs)-1]
 	}
 	return refs
+}
+
+// current is a number that changes with whatever changes in the index.
+func (x *index) current() uint64 {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.version
 }
 
 // find is where a grant is.

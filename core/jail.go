@@ -57,18 +57,20 @@ func (c *Core) through(ctx context.Context, ref cloud.Ref) (via, error) {
 	}
 	j := c.enterJail(u.ID)
 	defer c.leaveJail(j)
-	all, err := c.mounts(ctx, u, j)
+	list, err := c.mounts(ctx, u, j)
 	if err != nil {
 		return v, err
 	}
-	for _, m := range all {
-		if byName && m.Synced && m.Name == name || !byName && m.at == at {
-			v.Ref = cloud.Ref{Space: m.at.Space, Node: m.at.Node, Path: rest}
-			v.mount, v.name, v.path = cloud.MountID(m.at.Space, m.at.Node), m.Name, cloud.Join(m.Name, rest)
-			return v, nil
-		}
+	if byName {
+		at = list.byName[name]
 	}
-	return v, cloud.NotExist
+	e := list.byRef[at]
+	if e == nil {
+		return v, cloud.NotExist
+	}
+	v.Ref = cloud.Ref{Space: at.Space, Node: at.Node, Path: rest}
+	v.mount, v.name, v.path = cloud.MountID(at.Space, at.Node), e.Name, cloud.Join(e.Name, rest)
+	return v, nil
 }
 
 // inside is through for what the Shares space itself is not for.
@@ -134,19 +136,6 @@ func depthOf(path string) int {
 	return 1 + strings.Count(path, "/")
 }
 
-// synced are the mounts that stand in the tree of the Shares space.
-func (c *Core) synced(ctx context.Context, u *cloud.User, j *jail) ([]mounted, error) {
-	all, err := c.mounts(ctx, u, j)
-	n := 0
-	for _, m := range all {
-		if m.Synced {
-			all[n] = m
-			n++
-		}
-	}
-	return all[:n], err
-}
-
 // listShares yields what stands in the Shares space.
 func (c *Core) listShares(ctx context.Context, yield func(*cloud.Node, error) bool) {
 	u, err := caller(ctx)
@@ -156,12 +145,12 @@ func (c *Core) listShares(ctx context.Context, yield func(*cloud.Node, error) bo
 	}
 	j := c.enterJail(u.ID)
 	defer c.leaveJail(j)
-	all, err := c.synced(ctx, u, j)
+	list, err := c.mounts(ctx, u, j)
 	if err != nil {
 		yield(nil, err)
 		return
 	}
-	for _, m := range all {
+	for _, m := range list.synced {
 		n, _, err := c.received(ctx, u, m.at)
 		if errors.Is(err, cloud.NotExist) {
 			continue
@@ -205,36 +194,28 @@ func (c *Core) sharesRoot(ctx context.Context) (*cloud.Node, error) {
 	j := c.enterJail(u.ID)
 	defer c.leaveJail(j)
 	last := c.store.Last() // before looking, so that what happens meanwhile is not missed
-	all, err := c.synced(ctx, u, j)
+	list, err := c.mounts(ctx, u, j)
 	if err != nil {
 		return nil, err
 	}
-	h := fnv.New128a()
-	for _, g := range u.Groups { // others may make the same mount show or hide
-		h.Write([]byte(g + "\n"))
-	}
-	for _, m := range all {
-		h.Write([]byte(m.Name + "\n" + string(m.at.Space) + string(m.at.Node) + "\n"))
-	}
-	digest := string(h.Sum(nil))
 	j.mu.Lock()
 	old := j.root
 	j.mu.Unlock()
-	if old.node != nil && old.mounts == digest && old.last == last {
+	if old.node != nil && old.mounts == list.digest && old.last == last {
 		n := *old.node
 		return &n, nil
 	}
-	spaces, err := c.rootTags(ctx, all)
+	spaces, err := c.rootTags(ctx, list.synced)
 	if err != nil {
 		return nil, err
 	}
-	if old.node == nil || old.mounts != digest || !maps.Equal(old.spaces, spaces) {
-		if old.node, err = c.makeSharesRoot(ctx, u, all); err != nil {
+	if old.node == nil || old.mounts != list.digest || !maps.Equal(old.spaces, spaces) {
+		if old.node, err = c.makeSharesRoot(ctx, u, list.synced); err != nil {
 			return nil, err
 		}
 	}
 	j.mu.Lock()
-	j.root = rootMemory{old.node, digest, spaces, last}
+	j.root = rootMemory{old.node, list.digest, spaces, last}
 	j.mu.Unlock()
 	n := *old.node
 	return &n, nil

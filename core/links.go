@@ -130,6 +130,10 @@ func (c *Core) visit(ctx context.Context, token, password string) (*cloud.Visito
 		return nil, err
 	}
 	if g.Rights == cloud.NoRights {
+		v.Internal = true
+		if cloud.CallerFrom(ctx).User == nil {
+			return v, nil
+		}
 		return v, c.mayVisit(ctx, v)
 	}
 	if g.Link.Secret == "" {

@@ -184,10 +184,11 @@ func TestInternalLink(t *testing.T) {
 	w.mkdir("dir")
 	w.gives("dir", "bert", role(t, "viewer"))
 	g := w.opens("dir", cloud.LinkInternal, "")
-	for name, want := range map[string]error{"nobody": cloud.NotExist, "carl": cloud.NotExist, "bert": nil, "ada": nil} {
+	for name, want := range map[string]error{"nobody": nil, "carl": cloud.NotExist, "bert": nil, "ada": nil} {
 		v, err := w.Visit(w.as(name), g.To.Link, "")
 		w.is("Visit by "+name, err, want)
 		if err == nil {
+			equal(t, "internal", v.Internal, true)
 			_, err = w.Stat(cloud.WithCaller(context.Background(), cloud.Caller{Visitor: v}), v.Of)
 			w.is("Stat by it", err, cloud.NotExist)
 		}

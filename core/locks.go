@@ -54,22 +54,64 @@ func submitted(ls []cloud.Lock, by cloud.UserID, tokens []string) error {
 }
 
 // mayTouch is Locked when a lock keeps somebody from altering a node.
-func (c *Core) mayTouch(sp *space, p principal, chain []cloud.NodeID, tokens []string) error {
+func (c *Core) mayTouch(ctx context.Context, sp *space, p principal, chain []cloud.NodeID, tokens []string) error {
 	if !sp.anyLocks() {
 		return nil
 	}
-	return submitted(sp.inForce(chain, c.now()), p.id(), tokens)
+	ls := sp.inForce(chain, c.now())
+	if submitted(ls, p.id(), tokens) == nil {
+		return nil
+	}
+	return submitted(c.binding(ctx, sp, ls, chain), p.id(), tokens)
+}
+
+// binding are those of the locks in force for the last node of a chain whose
+// holders may still write what they have locked: who may not any more keeps
+// nobody else from it.
+func (c *Core) binding(ctx context.Context, sp *space, ls []cloud.Lock, chain []cloud.NodeID) []cloud.Lock {
+	return slices.DeleteFunc(ls, func(l cloud.Lock) bool {
+		p, err := c.holder(ctx, sp, l.By)
+		if err == nil {
+			at := chain[:slices.Index(chain, l.Node)+1]
+			err = allow(sp.walk(p, at, c.now()).here, cloud.CanWrite)
+		}
+		return errors.Is(err, cloud.NotExist) || errors.Is(err, cloud.Permission)
+	})
+}
+
+// holder is who has an id for locks, NotExist when they are no more.
+func (c *Core) holder(ctx context.Context, sp *space, id cloud.UserID) (principal, error) {
+	if share, ok := strings.CutPrefix(string(id), byLink); ok {
+		sp.mu.RLock()
+		defer sp.mu.RUnlock()
+		for node, gs := range sp.grants {
+			for _, g := range gs {
+				if g.ID == cloud.ShareID(share) {
+					return principal{visitor: &cloud.Visitor{Token: g.To.Link, Share: g.ID, Of: cloud.Ref{Space: sp.id, Node: node}}}, nil
+				}
+			}
+		}
+		return principal{}, cloud.NotExist
+	}
+	if c.dir == nil {
+		return principal{}, cloud.Unavailable // nobody to ask
+	}
+	u, err := c.dir.User(ctx, "id", string(id))
+	if err == nil && u.Disabled {
+		err = cloud.NotExist
+	}
+	return principal{user: u}, err
 }
 
 // unlocked says whether content may be put into a place: over what stands
 // there, or as a new member of the directory, whose own lock counts then
 // whatever its depth (RFC 4918, section 7.4).
-func (c *Core) unlocked(p place, now *cloud.Node, tokens []string) error {
+func (c *Core) unlocked(ctx context.Context, p place, now *cloud.Node, tokens []string) error {
 	chain := p.dir.chain
 	if now != nil && now.ID != p.dir.ID {
 		chain = append(slices.Clip(chain), now.ID)
 	}
-	return c.mayTouch(p.dir.space, p.dir.who, chain, tokens)
+	return c.mayTouch(ctx, p.dir.space, p.dir.who, chain, tokens)
 }
 
 // leaveTree says whether a node may leave its directory: neither it, nor the
@@ -81,7 +123,7 @@ func (c *Core) leaveTree(ctx context.Context, p place, tokens []string) (below [
 		return nil, nil
 	}
 	for _, n := range []*cloud.Node{nil, p.now} {
-		if err := c.unlocked(p, n, tokens); err != nil {
+		if err := c.unlocked(ctx, p, n, tokens); err != nil {
 			return nil, err
 		}
 	}
@@ -91,7 +133,7 @@ func (c *Core) leaveTree(ctx context.Context, p place, tokens []string) (below [
 	for _, id := range below {
 		chain, err := c.store.Ancestors(ctx, sp.id, id)
 		if err == nil {
-			err = c.mayTouch(sp, p.dir.who, chain, tokens)
+			err = c.mayTouch(ctx, sp, p.dir.who, chain, tokens)
 		}
 		if err != nil {
 			return nil, err
@@ -102,26 +144,11 @@ func (c *Core) leaveTree(ctx context.Context, p place, tokens []string) (below [
 
 // lockedBelow finds the nodes with locks at and below a node.
 func (c *Core) lockedBelow(ctx context.Context, sp *space, n *cloud.Node) (ids []cloud.NodeID, err error) {
-	sp.mu.RLock()
-	all := make([]cloud.NodeID, 0, len(sp.locks))
-	for id := range sp.locks {
-		all = append(all, id)
-	}
-	sp.mu.RUnlock()
-	for _, id := range all {
-		if id != n.ID && !n.Dir {
-			continue
-		}
-		chain, err := c.store.Ancestors(ctx, sp.id, id)
-		if errors.Is(err, cloud.NotExist) {
-			continue // removed by a person behind our back
-		}
+	for chain, err := range within(ctx, c.store, sp, n, sp.locks) {
 		if err != nil {
 			return nil, err
 		}
-		if slices.Contains(chain, n.ID) {
-			ids = append(ids, id)
-		}
+		ids = append(ids, chain[len(chain)-1])
 	}
 	return ids, nil
 }
@@ -246,21 +273,20 @@ func (c *Core) lock(ctx context.Context, ref cloud.Ref, want cloud.Lock, how clo
 
 // take adds a lock unless one in force forbids it (RFC 4918, section 6.1).
 func (c *Core) take(ctx context.Context, sp *space, n *spot, want cloud.Lock) (cloud.Lock, error) {
-	others := sp.inForce(n.chain, c.now())
+	others := c.binding(ctx, sp, sp.inForce(n.chain, c.now()), n.chain)
 	if want.Deep && n.Dir {
 		below, err := c.lockedBelow(ctx, sp, n.Node)
 		if err != nil {
 			return want, err
 		}
-		sp.mu.RLock()
 		for _, id := range below {
-			for _, l := range sp.locks[id] {
-				if c.now().Before(l.Expires) {
-					others = append(others, l)
-				}
+			chain, err := c.store.Ancestors(ctx, sp.id, id)
+			if err != nil {
+				return want, err
 			}
+			ls := slices.DeleteFunc(sp.inForce(chain, c.now()), func(l cloud.Lock) bool { return l.Node != id })
+			others = append(others, c.binding(ctx, sp, ls, chain)...)
 		}
-		sp.mu.RUnlock()
 	}
 	for _, l := range others {
 		if !l.Shared || !want.Shared {
@@ -275,6 +301,10 @@ func (c *Core) take(ctx context.Context, sp *space, n *spot, want cloud.Lock) (c
 	}
 	want.Token = "urn:uuid:" + cloud.NewUUID().String()
 	return want, c.setLocks(ctx, sp, n.ID, func(ls []cloud.Lock) ([]cloud.Lock, error) {
+		// What does not bind ends here.
+		ls = slices.DeleteFunc(ls, func(l cloud.Lock) bool {
+			return !slices.ContainsFunc(others, func(o cloud.Lock) bool { return o.Token == l.Token })
+		})
 		return append(ls, want), nil
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"iter"
 	"maps"
 	"slices"
@@ -26,7 +27,19 @@ type jail struct {
 	mu      sync.Mutex
 	loaded  bool
 	entries map[cloud.Ref]*entry // also of what is in the bin, or does not show for another reason
+	list    *mountList           // nil: to be made
 	root    rootMemory
+}
+
+// A mountList is what others share with a user. It is never changed.
+type mountList struct {
+	version uint64          // of the index that it was made of
+	groups  []cloud.GroupID // of the user then
+	all     []mounted       // by name
+	synced  []mounted       // those that stand in the tree
+	byName  map[string]cloud.Ref
+	byRef   map[cloud.Ref]*entry
+	digest  string // changes with what is synced under which names
 }
 
 // An entry is what is kept of a mount. It is replaced, never changed.
@@ -76,21 +89,26 @@ func (c *Core) forgetJail(id cloud.UserID) {
 	c.mu.Unlock()
 }
 
-// mounts are what others share with a user, by name. What they see for the
-// first time gets a name, which stays.
-func (c *Core) mounts(ctx context.Context, u *cloud.User, j *jail) ([]mounted, error) {
+// mounts are what others share with a user. What they see for the first time
+// gets a name, which stays.
+func (c *Core) mounts(ctx context.Context, u *cloud.User, j *jail) (*mountList, error) {
 	x, err := c.indexed(ctx)
 	if err != nil {
 		return nil, err
 	}
-	refs := x.madeFor(subjects(u)...)
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	version := x.current()
+	if l := j.list; l != nil && l.version == version && slices.Equal(l.groups, u.Groups) {
+		return l, nil
+	}
 	if err := c.loadJail(ctx, u, j); err != nil {
 		return nil, err
 	}
+	refs := x.madeFor(subjects(u)...)
 	all := make([]mounted, 0, len(refs))
 	var fresh []spot
+	whole := true
 	for _, at := range refs {
 		if at.Node == at.Space.Root() {
 			continue // a membership
@@ -105,6 +123,8 @@ func (c *Core) mounts(ctx context.Context, u *cloud.User, j *jail) ([]mounted, e
 		}
 		if err == nil {
 			fresh = append(fresh, n)
+		} else {
+			whole = false // it may show later
 		}
 	}
 	if len(fresh) > 0 {
@@ -114,8 +134,30 @@ func (c *Core) mounts(ctx context.Context, u *cloud.User, j *jail) ([]mounted, e
 		}
 		all = append(all, made...)
 	}
+	l := listMounts(all, u.Groups, version)
+	if whole {
+		j.list = l
+	}
+	return l, nil
+}
+
+func listMounts(all []mounted, groups []cloud.GroupID, version uint64) *mountList {
 	slices.SortFunc(all, func(a, b mounted) int { return cmp.Compare(a.Name, b.Name) })
-	return all, nil
+	l := &mountList{version: version, groups: groups, all: all, byName: map[string]cloud.Ref{}, byRef: make(map[cloud.Ref]*entry, len(all))}
+	h := fnv.New128a()
+	for _, g := range groups { // others may make the same mount show or hide
+		h.Write([]byte(g + "\n"))
+	}
+	for _, m := range all {
+		l.byRef[m.at] = m.entry
+		if m.Synced {
+			l.synced = append(l.synced, m)
+			l.byName[m.Name] = m.at
+			h.Write([]byte(m.Name + "\n" + string(m.at.Space) + string(m.at.Node) + "\n"))
+		}
+	}
+	l.digest = string(h.Sum(nil))
+	return l
 }
 
 // name makes entries for what has none. Called with j.mu held.
@@ -197,7 +239,7 @@ func (c *Core) saveJail(ctx context.Context, u *cloud.User, j *jail, refs []clou
 			return err
 		}
 	}
-	j.entries = next
+	j.entries, j.list = next, nil
 	return nil
 }
 
@@ -270,12 +312,12 @@ func (c *Core) Received(ctx context.Context) iter.Seq2[*cloud.Mount, error] {
 		}
 		j := c.enterJail(u.ID)
 		defer c.leaveJail(j)
-		all, err := c.mounts(ctx, u, j)
+		list, err := c.mounts(ctx, u, j)
 		if err != nil {
 			fail(err)
 			return
 		}
-		for _, m := range all {
+		for _, m := range list.all {
 			mount, err := c.mount(ctx, u, m)
 			switch {
 			case errors.Is(err, cloud.NotExist):
@@ -312,21 +354,24 @@ func (c *Core) mountBy(ctx context.Context, id cloud.NodeID, change cloud.MountC
 	}
 	j := c.enterJail(u.ID)
 	defer c.leaveJail(j)
-	all, err := c.mounts(ctx, u, j)
+	list, err := c.mounts(ctx, u, j)
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(all, func(m mounted) bool { return m.at == at })
-	if i < 0 {
+	e := list.byRef[at]
+	if e == nil {
 		return nil, cloud.NotExist
 	}
-	m, err := c.mount(ctx, u, all[i])
+	m, err := c.mount(ctx, u, mounted{at, e})
 	if err != nil || change == (cloud.MountChange{}) {
 		return m, err
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	next := *j.entries[at]
+	if e = j.entries[at]; e == nil { // taken back this moment
+		return nil, cloud.NotExist
+	}
+	next := *e
 	if change.Name != nil {
 		if err := cloud.CheckName(*change.Name); err != nil {
 			return nil, err
@@ -344,7 +389,7 @@ func (c *Core) mountBy(ctx context.Context, id cloud.NodeID, change cloud.MountC
 	if change.Synced != nil {
 		next.Synced = *change.Synced
 	}
-	if next != *j.entries[at] {
+	if next != *e {
 		x, err := c.indexed(ctx)
 		if err != nil {
 			return nil, err

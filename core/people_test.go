@@ -544,6 +544,20 @@ func TestChangePassword(t *testing.T) {
 	equal(t, "guessed at", strings.Join(guesses, " "), "user user user user user user")
 }
 
+// Whom another system keeps does not lose their files here first.
+func TestRemoveUserKeptElsewhere(t *testing.T) {
+	w := settle(t, PeopleOptions{})
+	home, other := w.home("other"), w.users["other"].ID
+	if _, err := w.ChangeUser(w.as("admin"), other, cloud.UserChange{Disabled: new(true)}); err != nil {
+		t.Fatal(err)
+	}
+	w.dir.ReadOnly = true
+	w.is("RemoveUser", w.RemoveUser(w.as("admin"), other), cloud.NotSupported)
+	if _, err := w.store.Space(t.Context(), home.ID); err != nil {
+		t.Errorf("their space: %v", err)
+	}
+}
+
 func TestRemoveUser(t *testing.T) {
 	w := settle(t, PeopleOptions{})
 	home := w.home("other")

@@ -38,10 +38,13 @@ func caller(ctx context.Context) (*cloud.User, error) {
 	return c.User, nil
 }
 
+// byLink begins the ids of visitors.
+const byLink = "link:"
+
 // id is under which locks and uploads are kept. No user has that of a visitor.
 func (p principal) id() cloud.UserID {
 	if p.visitor != nil {
-		return cloud.UserID("link:" + p.visitor.Share)
+		return cloud.UserID(byLink + p.visitor.Share)
 	}
 	return p.user.ID
 }

@@ -175,6 +175,9 @@ func (p *People) removeUser(ctx context.Context, id cloud.UserID) error {
 	if err == nil {
 		err = mayTouch(me, u)
 	}
+	if err == nil && u.ReadOnly {
+		err = cloud.Refuse(cloud.NotSupported, "This user is kept by another system and only read here. Remove them there.")
+	}
 	if err != nil {
 		return err
 	}

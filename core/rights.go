@@ -3,6 +3,8 @@ package core
 import (
 	"context"
 	"errors"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -350,25 +352,9 @@ func met(how cloud.Conditions, now *cloud.Node) error {
 // deniedBelow tells whether there is something at or below a node that the
 // principal may not know of, although they may know of the node.
 func (c *Core) deniedBelow(ctx context.Context, sp *space, p principal, n *cloud.Node) (bool, error) {
-	sp.mu.RLock()
-	ids := make([]cloud.NodeID, 0, len(sp.denials))
-	for id := range sp.denials {
-		ids = append(ids, id)
-	}
-	sp.mu.RUnlock()
-	for _, id := range ids {
-		if id != n.ID && !n.Dir {
-			continue
-		}
-		chain, err := c.store.Ancestors(ctx, sp.id, id)
-		if errors.Is(err, cloud.NotExist) {
-			continue
-		}
+	for chain, err := range within(ctx, c.store, sp, n, sp.denials) {
 		if err != nil {
 			return false, err
-		}
-		if !slices.Contains(chain, n.ID) {
-			continue
 		}
 		r := sp.walk(p, chain, c.now())
 		if chain[0] == cloud.TrashID {
@@ -379,6 +365,30 @@ func (c *Core) deniedBelow(ctx context.Context, sp *space, p principal, n *cloud
 		}
 	}
 	return false, nil
+}
+
+// within yields the chains to those of a space's marked nodes that are a node
+// or below it.
+func within[V any](ctx context.Context, store cloud.Store, sp *space, n *cloud.Node, marked map[cloud.NodeID]V) iter.Seq2[[]cloud.NodeID, error] {
+	return func(yield func([]cloud.NodeID, error) bool) {
+		sp.mu.RLock()
+		ids := slices.Collect(maps.Keys(marked))
+		sp.mu.RUnlock()
+		for _, id := range ids {
+			if id != n.ID && !n.Dir {
+				continue
+			}
+			chain, err := store.Ancestors(ctx, sp.id, id)
+			switch {
+			case errors.Is(err, cloud.NotExist): // removed by a person behind our back
+			case err != nil:
+				yield(nil, err)
+				return
+			case slices.Contains(chain, n.ID) && !yield(chain, nil):
+				return
+			}
+		}
+	}
 }
 
 // whole refuses what would touch things below a node that the principal may

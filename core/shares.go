@@ -156,6 +156,13 @@ func (c *Core) addGrant(ctx context.Context, n *spot, g cloud.Grant, me *cloud.U
 		}
 		return append(gs, g), nil
 	})
+	if err == nil && g.Link == nil {
+		// Who is removed is disabled first, so either they are seen to go here,
+		// or the grant is seen where they go.
+		if err = c.known(ctx, g.To, me); err != nil {
+			err = errors.Join(err, found(c.replace(context.WithoutCancel(ctx), n, &g, nil)))
+		}
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -340,6 +347,8 @@ func (c *Core) regrantOne(ctx context.Context, id cloud.ShareID, change cloud.Gr
 		}
 	}
 	switch {
+	case next.Link != nil && next.Rights == cloud.NoRights && change.Secret == nil:
+		next.Link.Secret = ""
 	case change.Secret != nil:
 		if next.Link.Secret, err = c.linkSecret(ctx, me, next.Rights, *change.Secret, n.Name, next.Link.Name); err != nil {
 			return nil, nil, err

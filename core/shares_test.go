@@ -3,10 +3,12 @@ package core
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -44,10 +46,18 @@ const crew cloud.GroupID = "crew"
 
 func gather(t testing.TB, opts Options) *circle {
 	t.Helper()
-	opts.Secrets = &plain{}
 	store := mem.New()
+	w := gatherAt(t, store, opts)
+	w.store = store
+	return w
+}
+
+// gatherAt is gather with a store of one's own.
+func gatherAt(t testing.TB, store cloud.Store, opts Options) *circle {
+	t.Helper()
+	opts.Secrets = &plain{}
 	c := New(store, opts)
-	t.Cleanup(func() { c.Close() })
+	c.index.close() // what expires does so when a test says so
 	w := &circle{users: map[string]*cloud.User{}, clock: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}
 	c.now = func() time.Time { return w.clock }
 	w.dir = dirmem.New()
@@ -70,7 +80,7 @@ func gather(t testing.TB, opts Options) *circle {
 		}
 		w.users[name].Groups = []cloud.GroupID{g.ID}
 	}
-	w.desk = &desk{Core: c, store: store, ctx: w.as("ada")}
+	w.desk = &desk{Core: c, ctx: w.as("ada")}
 	if tt, ok := t.(*testing.T); ok {
 		w.T = tt
 	}
@@ -590,4 +600,252 @@ func TestSharingTogether(t *testing.T) {
 	if gs, _, err := w.Grants(w.ctx, at); err != nil || len(gs) != 0 {
 		t.Errorf("in the end: got %v, %v", gs, err)
 	}
+}
+
+// What moves within a space keeps what was granted on it. A copy does not, nor
+// what moves to a space where the mover could not grant it.
+func TestGrantsTravel(t *testing.T) {
+	type world struct {
+		*circle
+		home cloud.SpaceID
+	}
+	start := func() world {
+		w := gather(t, Options{})
+		w.space = w.project
+		w.gives("", "bert", cloud.SpaceEditor)
+		w.gives("", "dora", cloud.SpaceManager)
+		w.mkdir("dir")
+		w.mkdir("dir/sub")
+		w.put("dir/sub/file", "content")
+		w.gives("dir", "carl", role(t, "editor"))
+		w.gives("dir/sub", "carl", role(t, "viewer"))
+		w.opens("dir/sub/file", cloud.LinkView, "")
+		home, err := w.Core.Home(w.as("bert"))
+		w.is("Home", err, nil)
+		return world{w, home.ID}
+	}
+	granted := func(w world, space cloud.SpaceID, path string) (all []int) {
+		t.Helper()
+		for _, p := range []string{path, path + "/sub", path + "/sub/file"} {
+			n, err := w.store.Lookup(t.Context(), space, "", p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, len(n.Grants))
+		}
+		return all
+	}
+	w := start()
+	_, _, err := w.Copy(w.ctx, w.ref("dir"), w.ref("copy"), cloud.Transfer{})
+	w.is("Copy", err, nil)
+	equal(t, "copied", granted(w, w.space, "copy"), []int{0, 0, 0})
+	_, _, err = w.Move(w.as("bert"), w.ref("dir"), w.ref("moved"), cloud.Transfer{})
+	w.is("Move", err, nil)
+	equal(t, "moved", granted(w, w.space, "moved"), []int{1, 1, 1})
+	equal(t, "given", w.given(w.ctx), []string{"moved", "moved/sub", "moved/sub/file"})
+	_, _, err = w.Move(w.as("bert"), w.ref("moved"), cloud.Ref{Space: w.home, Path: "mine"}, cloud.Transfer{})
+	w.is("Move to one's own space", err, nil)
+	equal(t, "moved to where one manages", granted(w, w.home, "mine"), []int{1, 1, 1})
+	equal(t, "given afterwards", w.given(w.ctx), []string(nil)) // ada may not even know of it
+	_, err = w.Stat(w.as("carl"), cloud.Ref{Space: w.home, Path: "mine"})
+	w.is("Stat by who it is shared with", err, nil)
+	_, _, err = w.Move(w.as("bert"), cloud.Ref{Space: w.home, Path: "mine"}, w.ref("back"), cloud.Transfer{})
+	w.is("Move back", err, nil)
+	equal(t, "moved to where one does not manage", granted(w, w.space, "back"), []int{0, 0, 0})
+	_, err = w.Stat(w.as("carl"), w.ref("back"))
+	w.is("Stat by who it was shared with", err, cloud.NotExist)
+
+	// In the bin nothing holds that was granted there, restored it does again.
+	w = start()
+	carl := w.as("carl")
+	ref := cloud.Ref{Space: w.space, Node: w.node("dir/sub").ID}
+	w.is("Remove", w.Remove(w.ctx, w.ref("dir"), cloud.Conditions{}), nil)
+	_, err = w.Stat(carl, ref)
+	w.is("Stat in the bin", err, cloud.NotExist)
+	w.is("Trash", first(w.Trash(carl, w.ref(""))), cloud.NotExist)
+	_, _, err = w.Restore(w.as("bert"), w.binned("dir"), cloud.Ref{}, false)
+	w.is("Restore", err, nil)
+	_, err = w.Stat(carl, ref)
+	w.is("Stat", err, nil)
+	w.is("Remove", w.Remove(w.ctx, w.ref("dir"), cloud.Conditions{}), nil)
+	w.is("Purge", w.Purge(w.ctx, w.binned("dir")), nil)
+	if refs := w.index.madeFor(w.to("carl")); len(refs) != 0 {
+		t.Errorf("what is purged is still in the index: %v", refs)
+	}
+}
+
+func (w *circle) given(ctx context.Context) (paths []string) {
+	w.Helper()
+	for n, err := range w.Given(ctx) {
+		w.is("Given", err, nil)
+		paths = append(paths, n.Path)
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// A timer runs for the next grant that expires, and for nothing else.
+func TestExpiryTimer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := mem.New()
+		c := New(store, Options{})
+		home, err := c.Home(as(alice))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := c.MakeDir(as(alice), cloud.Ref{Space: home.ID, Path: "dir"}, cloud.Conditions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := func() int {
+			n, err := store.Node(t.Context(), home.ID, n.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(n.Grants)
+		}
+		var ids []cloud.ShareID
+		for i, u := range []*cloud.User{bob, light, {ID: "d"}} {
+			g, _, err := c.Give(as(alice), cloud.Ref{Space: home.ID, Node: n.ID},
+				cloud.Grant{To: cloud.Subject{User: u.ID}, Rights: cloud.CanStat, Expires: time.Now().Add(time.Duration(3-i) * time.Hour)}, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, g.ID)
+		}
+		if _, err := c.indexed(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		never := time.Time{}
+		if _, _, err := c.Regrant(as(alice), ids[1], cloud.GrantChange{Expires: &never}); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []int{3, 2, 2, 1} {
+			if got := kept(); got != want {
+				t.Errorf("got %d grants, want %d", got, want)
+			}
+			time.Sleep(time.Hour)
+			synctest.Wait()
+		}
+		c.Close()
+	})
+}
+
+// A store that fails at the moment of expiry is asked again.
+func TestExpiryIsTriedAgain(t *testing.T) {
+	w := gather(t, Options{Log: slog.New(slog.DiscardHandler)})
+	w.mkdir("dir")
+	soon := w.clock.Add(time.Hour)
+	_, _, err := w.Give(w.ctx, w.ref("dir"), cloud.Grant{To: w.to("bert"), Rights: role(t, "viewer"), Expires: soon}, "")
+	w.is("Give", err, nil)
+	if _, err := w.indexed(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.clock = soon
+	w.Core.store = &noEdits{w.store}
+	w.expire(t.Context())
+	w.Core.store = w.store
+	w.expire(t.Context())
+	if n, _ := w.store.Lookup(t.Context(), w.space, "", "dir"); len(n.Grants) != 1 {
+		t.Errorf("at once: got %d grants, want 1", len(n.Grants))
+	}
+	w.clock = soon.Add(retryExpired)
+	w.expire(t.Context())
+	if n, _ := w.store.Lookup(t.Context(), w.space, "", "dir"); len(n.Grants) != 0 {
+		t.Errorf("later: got %d grants, want none", len(n.Grants))
+	}
+}
+
+type noEdits struct{ cloud.Store }
+
+func (*noEdits) Edit(context.Context, cloud.SpaceID, cloud.NodeID, func(*cloud.Node) error) (*cloud.Node, error) {
+	return nil, cloud.Unavailable
+}
+
+// The audience of a node is all who may know of it, and not those of its
+// neighbours.
+func TestAudience(t *testing.T) {
+	w := gather(t, Options{})
+	w.space = w.project
+	w.mkdir("dir")
+	w.mkdir("dir/sub")
+	w.put("file", "x")
+	w.gives("", "bert", cloud.SpaceViewer)
+	w.gives("dir", "crew", role(t, "viewer"))
+	w.gives("dir/sub", "bert", cloud.NoRights)
+	w.gives("dir/sub", "light", role(t, "viewer"))
+	w.opens("dir", cloud.LinkView, "")
+	sp, err := w.enter(t.Context(), w.space)
+	w.is("enter", err, nil)
+	defer w.leave(sp)
+	is := func(id cloud.NodeID, want ...string) {
+		t.Helper()
+		all, err := w.audience(t.Context(), sp, id)
+		w.is("audience", err, nil)
+		got := map[cloud.Subject]bool{}
+		for _, s := range all {
+			got[s] = true
+		}
+		exp := map[cloud.Subject]bool{}
+		for _, name := range want {
+			exp[w.to(name)] = true
+		}
+		if diff := cmp.Diff(exp, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+	is(w.space.Root(), "ada", "bert")
+	is(w.node("file").ID, "ada", "bert")
+	is(w.node("dir").ID, "ada", "bert", "crew")
+	sub := w.node("dir/sub").ID
+	is(sub, "ada", "crew", "light")
+	w.is("Remove", w.Remove(w.ctx, w.ref("dir/sub"), cloud.Conditions{}), nil)
+	is(sub, "ada")
+}
+
+// hooked does something just before an Edit.
+type hooked struct {
+	cloud.Store
+	before func()
+}
+
+func (h *hooked) Edit(ctx context.Context, s cloud.SpaceID, id cloud.NodeID, fn func(*cloud.Node) error) (*cloud.Node, error) {
+	if before := h.before; before != nil {
+		h.before = nil
+		before()
+	}
+	return h.Store.Edit(ctx, s, id, fn)
+}
+
+// Who is removed while something is shared with them is not left with it.
+func TestGiveToWhoGoes(t *testing.T) {
+	w := gather(t, Options{})
+	w.mkdir("dir")
+	id := w.users["bert"].ID
+	w.Core.store = &hooked{w.store, func() { w.is("RemoveUser", w.RemoveUser(w.as("admin"), id), nil) }}
+	_, _, err := w.Give(w.ctx, w.ref("dir"), cloud.Grant{To: w.to("bert"), Rights: role(t, "viewer")}, "")
+	w.is("Give", err, cloud.Invalid)
+	n, err := w.store.Lookup(t.Context(), w.space, "", "dir")
+	if err != nil || len(n.Grants) != 0 {
+		t.Errorf("got %+v, %v, want no grants", n.Grants, err)
+	}
+}
+
+// What somebody who goes has shared stays, where others manage it.
+func TestWhoGoesLeavesLinks(t *testing.T) {
+	w := gather(t, Options{})
+	w.space = w.project
+	w.mkdir("dir")
+	w.gives("", "bert", cloud.SpaceManager)
+	view, _ := cloud.LinkView.Rights(cloud.OnFolder)
+	g, _, err := w.Give(w.as("bert"), w.ref("dir"), cloud.Grant{To: cloud.Subject{Link: "x"}, Rights: view}, "")
+	w.is("Give", err, nil)
+	w.is("RemoveUser", w.RemoveUser(w.as("admin"), w.users["bert"].ID), nil)
+	_, err = w.Visit(context.Background(), g.To.Link, "")
+	w.is("Visit", err, nil)
+	gs, _, err := w.Grants(w.ctx, w.ref("dir"))
+	if err != nil || len(gs) != 1 || gs[0].ID != g.ID || gs[0].To.Link != g.To.Link {
+		t.Errorf("Grants: got %+v, %v, want the link", gs, err)
+	}
+	w.is("Revoke", w.Revoke(w.ctx, g.ID), nil)
 }

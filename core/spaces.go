@@ -66,8 +66,9 @@ func (c *Core) spacesFor(ctx context.Context, op string, own bool) iter.Seq2[*cl
 // outline is a space as it stands in a list of all: it does not bring the
 // space into memory, for most will not be asked for again.
 func (c *Core) outline(ctx context.Context, u *cloud.User, s *cloud.Space) (*cloud.Space, error) {
+	now := c.now()
 	for i := range s.Root.Grants {
-		if g := &s.Root.Grants[i]; g.Holds(u, c.now()) {
+		if g := &s.Root.Grants[i]; g.Concerns(u) && !g.Expired(now) {
 			s.Root.Rights |= g.Rights
 		}
 	}

@@ -157,7 +157,7 @@ func (c *Core) mayReceive(ctx context.Context, n *cloud.Node, dst place, how clo
 		}
 	}
 	if dst.now == nil {
-		return c.unlocked(dst, nil, how.Tokens)
+		return c.unlocked(ctx, dst, nil, how.Tokens)
 	}
 	if dst.now.ID == n.ID && n.Space == dst.dir.space.id {
 		return cloud.Refuse(cloud.Permission, "Source and destination are the same.")

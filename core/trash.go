@@ -201,11 +201,17 @@ func (c *Core) purge(ctx context.Context, ref cloud.Ref) error {
 		return err
 	}
 	defer c.leave(sp)
-	defer c.forgetGone(ctx, sp)
+	granted := false // on what is dropped there may have been grants
+	defer func() {
+		if granted {
+			c.forgetGone(ctx, sp)
+		}
+	}()
 	drop := func(n *cloud.Node) error {
 		if err := c.whole(ctx, sp, root.who, n); err != nil {
 			return err
 		}
+		granted = granted || n.Dir || n.Traits&cloud.HasGrants != 0
 		return c.store.Drop(ctx, sp.id, n.ID)
 	}
 	if ref.Node != "" && ref.Node != cloud.TrashID {

@@ -92,17 +92,31 @@ func (c *Core) mayUpload(ctx context.Context, p place, how cloud.Put) error {
 	if err := met(how.Conditions, p.now); err != nil {
 		return err
 	}
+	if err := p.mayWrite(); err != nil {
+		return err
+	}
+	if err := c.unlocked(ctx, p, p.now, how.Tokens); err != nil {
+		return err
+	}
+	return c.fits(ctx, p, &cloud.Node{Size: how.Size}, false)
+}
+
+func (p *place) mayWrite() error {
 	may := p.dir.reach.below
 	if p.now != nil {
 		may = p.now.Rights
 	}
-	if err := allow(may, cloud.CanWrite); err != nil {
+	return allow(may, cloud.CanWrite)
+}
+
+// mayGoOn asks for the rights once more: they may have been revoked since the
+// upload began.
+func (c *Core) mayGoOn(ctx context.Context, sp *space, up *cloud.Upload) error {
+	p, err := c.place(ctx, sp, cloud.Ref{Space: up.Dir.Space, Node: up.Dir.Node, Path: up.Name})
+	if err != nil {
 		return err
 	}
-	if err := c.unlocked(p, p.now, how.Tokens); err != nil {
-		return err
-	}
-	return c.fits(ctx, p, &cloud.Node{Size: how.Size}, false)
+	return p.mayWrite()
 }
 
 // session opens an upload for who began it. Two requests cannot add to one at
@@ -163,10 +177,7 @@ func (c *Core) add(ctx context.Context, id cloud.UploadID, offset int64, body io
 		return nil, err
 	}
 	defer done()
-	// Rights may have been revoked since the upload began.
-	if dir, err := c.find(ctx, sp, up.Dir); err != nil {
-		return nil, err
-	} else if err := allow(dir.reach.below, 0); err != nil {
+	if err := c.mayGoOn(ctx, sp, up); err != nil {
 		return nil, err
 	}
 	if offset != up.Offset {
@@ -190,6 +201,9 @@ func (c *Core) Upload(ctx context.Context, id cloud.UploadID) (*cloud.Upload, er
 		return nil, cloud.E("core.Upload", cloud.Ref{}, err)
 	}
 	defer done()
+	if err := c.mayGoOn(ctx, sp, up); err != nil {
+		return nil, cloud.E("core.Upload", up.Dir, err)
+	}
 	if up.Offset == up.How.Size && up.Node == nil {
 		return up, cloud.E("core.Upload", up.Dir, c.complete(ctx, sp, up))
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"opencloud/api/httpx"
 	"opencloud/cloud"
@@ -30,6 +31,11 @@ type Options struct {
 	// for a while without credentials. It returns nil for a caller who gets
 	// none; nil: for nobody.
 	Links func(ctx context.Context) (sign func(path string) (query string), err error) `yaml:"-"`
+	// SignLink is cloud.Shares.Sign; nil: links are not signed.
+	SignLink func(ctx context.Context, expires time.Time) (signature string, err error) `yaml:"-"`
+	// Person knows names: nil for somebody who is no more, and for everybody
+	// when it is nil itself.
+	Person func(ctx context.Context, id cloud.UserID) *cloud.User `yaml:"-"`
 	// Changes is asked what is different in a space; nil: nobody can say.
 	Changes cloud.Changes `yaml:"-"`
 }
@@ -56,8 +62,8 @@ func New(files cloud.Files, opts Options) http.Handler {
 	}
 	h.methods = []method{
 		{"OPTIONS", anywhere, (*handler).options},
-		{"GET", tree | versions, (*handler).read},
-		{"HEAD", tree | versions, (*handler).read},
+		{"GET", tree | lone | versions, (*handler).read},
+		{"HEAD", tree | lone | versions, (*handler).read},
 		{"PUT", tree, (*handler).put},
 		{"DELETE", tree | bin, (*handler).remove},
 		{"PROPFIND", anywhere, (*handler).propfind},
@@ -88,7 +94,8 @@ const (
 	bin      = kinds(1 << httpx.Bin)
 	meta     = kinds(1 << httpx.Meta)
 	versions = kinds(1 << httpx.Versions)
-	anywhere = nowhere | tree | bin | meta | versions
+	lone     = kinds(1 << httpx.Lone)
+	anywhere = nowhere | tree | bin | meta | versions | lone
 )
 
 // A call is one request on its way through a method.
@@ -134,6 +141,14 @@ func (h *handler) serve(c *call) (err error) {
 	if c.t, err = httpx.Locate(c.r, h.files); err != nil {
 		return err
 	}
+	if v := cloud.CallerFrom(c.ctx()).Visitor; v != nil {
+		if v.Internal {
+			return c.redirect()
+		}
+		if !c.on(tree|lone|meta) || m.name == "REPORT" {
+			return cloud.Refuse(cloud.Permission, "With this link there is nothing to do here.")
+		}
+	}
 	if !c.on(m.on) {
 		return errNotAllowed
 	}
@@ -141,6 +156,19 @@ func (h *handler) serve(c *call) (err error) {
 		return err
 	}
 	return m.serve(h, c)
+}
+
+// redirect leads a user who came by an internal link to where they may go
+// without it. The method stays (RFC 9110, section 15.4.8).
+func (c *call) redirect() error {
+	if c.t.Kind != httpx.Tree {
+		return cloud.NotExist
+	}
+	href := []byte(httpx.From(c.ctx()).Site.Base() + "/dav/spaces/" + cloud.ItemID(c.t.Ref.Space, c.t.Ref.Node))
+	c.w.Header().Set("Location", string(appendHref(href, "", c.t.Ref.Path, false)))
+	c.w.Header().Set("Cache-Control", "no-store")
+	c.w.WriteHeader(http.StatusTemporaryRedirect)
+	return nil
 }
 
 func (h *handler) method(name string) *method {
@@ -206,17 +234,19 @@ func abort(c *call, err error) {
 	if c.ctx().Err() != nil { // the client went away
 		level = slog.LevelDebug
 	}
-	httpx.From(c.ctx()).Log.Log(c.ctx(), level, "answer cut short", "method", c.r.Method, "path", c.r.URL.Path, "error", err)
+	httpx.From(c.ctx()).Log.Log(c.ctx(), level, "answer cut short", "method", c.r.Method, "path", httpx.LogPath(c.r), "error", err)
 	panic(http.ErrAbortHandler)
 }
 
-// tell puts into the headers what clients want to know of what they wrote.
-func tell(header http.Header, n *cloud.Node) {
+// tell puts into the headers what clients want to know of what they wrote, in
+// the space of the ref that they wrote to.
+func (c *call) tell(n *cloud.Node, to cloud.Ref) {
+	header := c.w.Header()
 	tag := httpx.ETag(n.ETag)
 	header.Set("ETag", tag)
 	header.Set("OC-ETag", tag)
 	header.Set("OC-FileId", cloud.ItemID(n.Space, n.ID))
-	header.Set("OC-Perm", httpx.Permissions(n))
+	header.Set("OC-Perm", httpx.Permissions(n, to.Space))
 	if !n.MTime.IsZero() {
 		header.Set("Last-Modified", n.MTime.UTC().Format(http.TimeFormat))
 	}

@@ -184,6 +184,7 @@ func TestShareTypes(t *testing.T) {
 		"user":  {{To: cloud.Subject{User: kurt.ID}, Rights: cloud.SpaceViewer}},
 		"group": {{To: cloud.Subject{Group: "crew"}, Rights: cloud.SpaceViewer}},
 		"both":  {{To: cloud.Subject{Group: "crew"}, Rights: cloud.SpaceViewer}, {To: cloud.Subject{User: kurt.ID}, Rights: cloud.SpaceViewer}},
+		"link":  {{To: cloud.Subject{Link: "new"}, Rights: cloud.CanStat | cloud.CanPath | cloud.CanList | cloud.CanRead}},
 		"none":  nil,
 	} {
 		n, err := w.core.MakeDir(as(ada), cloud.Ref{Space: home, Path: path}, cloud.Conditions{})
@@ -203,6 +204,7 @@ func TestShareTypes(t *testing.T) {
 		"user/":  "<d:prop><oc:share-types><oc:share-type>0</oc:share-type></oc:share-types></d:prop>",
 		"group/": "<d:prop><oc:share-types><oc:share-type>1</oc:share-type></oc:share-types></d:prop>",
 		"both/":  "<d:prop><oc:share-types><oc:share-type>0</oc:share-type><oc:share-type>1</oc:share-type></oc:share-types></d:prop>",
+		"link/":  "<d:prop><oc:share-types><oc:share-type>3</oc:share-type></oc:share-types></d:prop>",
 		"none/":  "<d:prop></d:prop>",
 	} {
 		if want = "<d:href>/webdav/" + path + "</d:href><d:propstat>" + want; !strings.Contains(rec.Body.String(), want) {
@@ -374,4 +376,44 @@ func BenchmarkGet(b *testing.B) {
 	for b.Loop() {
 		w.ServeHTTP(discard{http.Header{}}, httptest.NewRequest("GET", target, nil))
 	}
+}
+
+// The Shares space of somebody with whom much is shared, as a web client lists it.
+func BenchmarkShares(b *testing.B) {
+	const n = 500
+	w := newWorld(dav.Options{Person: func(context.Context, cloud.UserID) *cloud.User { return ada }}, "")
+	home := w.home(b)
+	for i := range n {
+		dir := cloud.Ref{Space: home, Path: fmt.Sprintf("folder %d", i)}
+		if _, err := w.core.MakeDir(as(ada), dir, cloud.Conditions{}); err != nil {
+			b.Fatal(err)
+		}
+		if _, _, err := w.core.Give(as(ada), dir, cloud.Grant{To: cloud.Subject{User: kurt.ID}, Rights: cloud.CanStat | cloud.CanPath | cloud.CanList | cloud.CanRead}, ""); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := w.core.SetMount(as(kurt), cloud.MountID(home, w.stat(b, dir).ID), cloud.MountChange{Synced: new(true)}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	const web = `<d:propfind xmlns:d="DAV:" xmlns:oc="http://owncloud.org/ns"><d:prop><oc:permissions/><oc:fileid/><oc:file-parent/><oc:name/><oc:owner-id/><oc:owner-display-name/>` +
+		`<oc:remote-item-id/><oc:shareroot/><oc:share-types/><oc:privatelink/><oc:size/><d:getlastmodified/><d:getetag/><d:resourcetype/></d:prop></d:propfind>`
+	b.ReportAllocs()
+	for b.Loop() {
+		r := propfind("/dav/spaces/"+string(cloud.SharesSpace), "1", web)
+		r.Header.Set("As", "kurt")
+		rec := httptest.NewRecorder()
+		w.ServeHTTP(rec, r)
+		if got := strings.Count(rec.Body.String(), "<d:response>"); got != n+1 {
+			b.Fatalf("got %d responses: %.500s", got, rec.Body)
+		}
+	}
+}
+
+func (w *world) stat(t testing.TB, ref cloud.Ref) *cloud.Node {
+	t.Helper()
+	n, err := w.core.Stat(as(ada), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

@@ -18,7 +18,7 @@ func (h *handler) read(c *call) error {
 	if err != nil {
 		if cloud.KindOf(err) == cloud.Invalid && c.t.Kind == httpx.Tree {
 			if dir, derr := h.files.Stat(c.ctx(), c.t.Ref); derr == nil && dir.Dir {
-				tell(c.w.Header(), dir)
+				c.tell(dir, c.t.Ref)
 				c.w.Header().Set("Content-Length", "0")
 				return nil
 			}
@@ -40,7 +40,7 @@ func (h *handler) read(c *call) error {
 		header.Set("OC-ETag", tag)
 		header.Set("OC-FileId", cloud.ItemID(file.Space, file.ID))
 	} else {
-		tell(header, n)
+		c.tell(n, c.t.Ref)
 	}
 	if n.Sums.Known {
 		sum, _, _ := strings.Cut(n.Sums.String(), " ")

@@ -125,7 +125,7 @@ func (h *handler) lock(c *call) error {
 		header.Set("Lock-Token", "<"+l.Token+">")
 	}
 	if made {
-		tell(header, n)
+		c.tell(n, c.t.Ref)
 		c.w.WriteHeader(http.StatusCreated)
 	}
 	c.w.Write(m.buf)
@@ -161,8 +161,10 @@ func (m *multistatus) appendLock(b []byte, n *cloud.Node, l *cloud.Lock) []byte 
 	if l.Owner != "" {
 		b = append(append(append(b, "<d:owner>"...), l.Owner...), "</d:owner>"...)
 	}
-	if m.user != nil && l.By == m.user.ID {
-		b = append(appendText(append(b, "<oc:ownername>"...), m.user.Display), "</oc:ownername>"...)
+	if m.user != nil && m.visitor == nil { // visitors learn nobody's name
+		if u := m.person(l.By); u != nil {
+			b = append(appendText(append(b, "<oc:ownername>"...), u.Display), "</oc:ownername>"...)
+		}
 	}
 	b = append(b, "<oc:locktime>"...)
 	b = l.Expires.Add(-l.Timeout).UTC().AppendFormat(b, time.RFC3339)
@@ -176,11 +178,23 @@ func (m *multistatus) appendLock(b []byte, n *cloud.Node, l *cloud.Lock) []byte 
 }
 
 // appendRoot adds the href of what carries a lock, in the request's form of
-// URL when that begins at the root of the space.
+// URL when that begins where the paths do that the caller knows.
 func (m *multistatus) appendRoot(b []byte, n *cloud.Node, l *cloud.Lock) []byte {
 	prefix, ref := m.prefix, m.c.t.Ref
-	if ref.Node != "" && ref.Node != ref.Space.Root() {
-		prefix = string(appendText(nil, m.site.Base()+"/dav/spaces/"+string(n.Space)))
+	other := ""
+	switch {
+	case m.visitor != nil:
+		if ref.Node != m.visitor.Of.Node {
+			other = "/dav/public-files/" + m.visitor.Token
+		}
+	case ref.Node == "" || ref.Node == ref.Space.Root():
+	case ref.Space == cloud.SharesSpace: // where it is reached, not where it is
+		other = "/dav/spaces/" + string(ref.Space)
+	default:
+		other = "/dav/spaces/" + string(n.Space)
+	}
+	if other != "" {
+		prefix = string(appendText(nil, m.site.Base()+other))
 	}
 	return appendHref(b, prefix, l.Path, l.Node != n.ID || n.Dir) // inherited: from a folder
 }

@@ -27,7 +27,11 @@ type multistatus struct {
 	user  *cloud.User // nil: nobody
 	now   time.Time
 
-	changes cloud.Changes // nil: nobody can say
+	visitor  *cloud.Visitor // nil: none
+	sharing  sharing
+	persons  func(context.Context, cloud.UserID) *cloud.User
+	signLink func(context.Context, time.Time) (string, error)
+	changes  cloud.Changes // nil: nobody can say
 
 	prefix   string // of all hrefs, as it stands in XML
 	fileName string // of what the versions are of
@@ -42,10 +46,12 @@ type multistatus struct {
 
 func (h *handler) newMultistatus(c *call, q *query) (m *multistatus, release func()) {
 	buf := h.buffers.Get().(*[]byte)
+	caller := cloud.CallerFrom(c.ctx())
 	m = &multistatus{
 		c: c, files: h.files, q: q, needs: q.needs(), links: h.opts.Links, changes: h.opts.Changes,
-		site:   httpx.From(c.ctx()).Site,
-		user:   cloud.CallerFrom(c.ctx()).User,
+		site:    httpx.From(c.ctx()).Site,
+		user:    caller.User,
+		visitor: caller.Visitor, persons: h.opts.Person, signLink: h.opts.SignLink,
 		now:    time.Now(),
 		prefix: string(appendText(nil, c.t.Prefix)),
 		buf:    append((*buf)[:0], multistatusHead...),
@@ -64,11 +70,12 @@ func (m *multistatus) entry(kind facet, path string, n *cloud.Node) error {
 	if n.Attrs != nil {
 		missing &^= cloud.HasAttrs
 	}
-	if n.Grants != nil {
-		missing &^= cloud.HasGrants
-	}
 	if kind == live && missing != 0 {
-		switch full, err := m.files.Stat(m.c.ctx(), cloud.Ref{Space: n.Space, Node: n.ID}); {
+		at := cloud.Ref{Space: n.Space, Node: n.ID}
+		if m.c.t.Ref.Space == cloud.SharesSpace { // where it is reached counts, too
+			at = cloud.Ref{Space: cloud.SharesSpace, Node: m.c.t.Ref.Node, Path: path}
+		}
+		switch full, err := m.files.Stat(m.c.ctx(), at); {
 		case err == nil:
 			n = full
 		case cloud.KindOf(err) != cloud.NotExist: // gone meanwhile: then as it was
@@ -230,9 +237,9 @@ func (m *multistatus) space(n *cloud.Node) *cloud.Space {
 	return m.spaceOf
 }
 
-// link is the address at which the caller can read a path without
+// signed is the address at which the caller can read a path without
 // credentials, empty if there is none.
-func (m *multistatus) link(path string) string {
+func (m *multistatus) signed(path string) string {
 	if m.links != nil {
 		sign, err := m.links(m.c.ctx())
 		if err != nil {

@@ -23,17 +23,12 @@ func (q *query) needs() (t cloud.Traits) {
 		t = cloud.HasAttrs
 	}
 	for i := range q.wants {
-		switch w := &q.wants[i]; {
-		case w.live < 0:
+		if q.wants[i].live < 0 {
 			t |= cloud.HasAttrs
-		case w.live == shareTypesAt:
-			t |= cloud.HasGrants
 		}
 	}
 	return t
 }
-
-var shareTypesAt = propNamed[name{spaces["oc"], "share-types"}]
 
 type mode uint8
 
@@ -226,6 +221,9 @@ func (h *handler) propfind(c *call) error {
 	if d == infinity && c.on(meta|versions) {
 		d = depth1 // there is nothing below
 	}
+	if d == infinity && c.on(lone) {
+		d = depth1 // there is nothing below either
+	}
 	if d == infinity && !c.on(tree) {
 		return errInfinite
 	}
@@ -242,6 +240,8 @@ func (h *handler) propfind(c *call) error {
 		err = h.listVersions(m, d)
 	case httpx.Nowhere:
 		err = h.listSpaces(m, d)
+	case httpx.Lone:
+		err = h.listLone(m, d)
 	}
 	return m.end(err)
 }
@@ -259,6 +259,16 @@ func (h *handler) listTree(m *multistatus, d depth) error {
 		}
 		h.announce(c.w.Header())
 	}
+	shares, name, err := c.t.SharesFolder(c.ctx(), h.files)
+	if err != nil {
+		return err
+	}
+	if shares != nil { // what changes there changes below this
+		n.ETag += shares.ETag
+		if shares.MTime.After(n.MTime) {
+			n.MTime = shares.MTime
+		}
+	}
 	if err := m.entry(live, ref.Path, n); err != nil {
 		return err
 	}
@@ -268,12 +278,18 @@ func (h *handler) listTree(m *multistatus, d depth) error {
 	// Folders wait here rather than on the stack: a listing under way may hold
 	// a folder open, and a tree can be deep.
 	dirs, told := []string{ref.Path}, 1
+	if shares != nil {
+		if err := m.entry(live, name, shares); err != nil {
+			return err
+		}
+		if d == infinity {
+			dirs = append(dirs, name)
+		}
+	}
 	for len(dirs) > 0 {
 		dir := dirs[len(dirs)-1]
 		dirs = dirs[:len(dirs)-1]
-		at := ref
-		at.Path = dir
-		for n, err := range h.files.List(c.ctx(), at) {
+		for n, err := range h.files.List(c.ctx(), c.t.At(dir)) {
 			if err != nil {
 				if d == infinity && cloud.KindOf(err) == cloud.NotExist {
 					break // gone since its parent was listed

@@ -21,6 +21,7 @@ const (
 	trashed                   // one in the bin
 	version                   // an earlier content of a file
 	folder                    // a collection that is no node: the bin itself, a list of spaces
+	shell                     // the folder around the file of a link
 )
 
 // A prop is a live property.
@@ -46,11 +47,11 @@ const node = live | trashed
 
 // props is the one table of live properties.
 var props = [...]prop{
-	{"d", "resourcetype", node | version | folder, true, resourceType},
-	{"d", "getetag", node | version, true, etag},
+	{"d", "resourcetype", node | version | folder | shell, true, resourceType},
+	{"d", "getetag", node | version | shell, true, etag},
 	{"d", "getcontentlength", node | version, true, contentLength},
 	{"d", "getcontenttype", node | version, true, contentType},
-	{"d", "getlastmodified", node | version, true, lastModified},
+	{"d", "getlastmodified", node | version | shell, true, lastModified},
 	{"d", "displayname", node, true, displayName},
 	{"d", "lockdiscovery", live, true, lockDiscovery},
 	{"d", "supportedlock", live, true, supportedLock},
@@ -66,7 +67,7 @@ var props = [...]prop{
 	{"oc", "spaceid", node, true, spaceID},
 	{"oc", "file-parent", live, true, fileParent},
 	{"oc", "name", node, true, displayName},
-	{"oc", "permissions", node, true, permissions},
+	{"oc", "permissions", node | shell, true, permissions},
 	{"oc", "size", node | version, true, size},
 	{"oc", "favorite", live, true, zero},
 	{"oc", "owner-id", live, false, ownerID},
@@ -84,19 +85,19 @@ var props = [...]prop{
 	{"oc", "tags", 0, false, nil},
 	{"oc", "data-fingerprint", 0, false, nil},
 	{"oc", "dDC", 0, false, nil},
-	{"oc", "shareid", 0, false, nil},
-	{"oc", "shareroot", 0, false, nil},
-	{"oc", "remote-item-id", 0, false, nil},
-	{"oc", "signature-auth", 0, false, nil},
+	{"oc", "shareid", live, false, shareID},
+	{"oc", "shareroot", live, false, shareRoot},
+	{"oc", "remote-item-id", live, false, remoteItemID},
+	{"oc", "signature-auth", live | shell, false, signatureAuth},
 	{"oc", "audio", 0, false, nil},
 	{"oc", "location", 0, false, nil},
 	{"oc", "image", 0, false, nil},
 	{"oc", "photo", 0, false, nil},
-	{"oc", "public-link-permission", 0, false, nil},
-	{"oc", "public-link-item-type", 0, false, nil},
-	{"oc", "public-link-share-datetime", 0, false, nil},
-	{"oc", "public-link-share-owner", 0, false, nil},
-	{"oc", "public-link-expiration", 0, false, nil},
+	{"oc", "public-link-permission", live | shell, false, linkPermission},
+	{"oc", "public-link-item-type", live | shell, false, itemType},
+	{"oc", "public-link-share-datetime", live | shell, false, linkMade},
+	{"oc", "public-link-share-owner", live | shell, false, linkOwner},
+	{"oc", "public-link-expiration", live | shell, false, linkExpiration},
 	{"oc", "score", 0, false, nil},
 	{"oc", "highlights", 0, false, nil},
 
@@ -140,7 +141,7 @@ func lastModified(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
 }
 
 func displayName(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
-	if n.Parent != "" {
+	if n.Name != "" {
 		return appendText(b, n.Name), true
 	}
 	if s := m.space(n); s != nil {
@@ -204,7 +205,7 @@ func fileParent(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
 }
 
 func permissions(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
-	return httpx.AppendPermissions(b, n), true
+	return httpx.AppendPermissions(b, n, m.c.t.Ref.Space), true
 }
 
 func sharePermissions(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
@@ -224,30 +225,13 @@ func sharePermissions(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
 	return appendInt(b, sum), true
 }
 
+// size is not told of a file drop: it would tell what others bring.
 func size(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
-	return appendInt(b, n.Size), true
+	return appendInt(b, n.Size), !n.Dir || m.visitor == nil || n.Rights.Has(cloud.CanList)
 }
 
 func zero(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
 	return append(b, '0'), true
-}
-
-// ownerID is known of the caller's own space only: a project has no owner,
-// and the names of others are not ours to look up.
-func ownerID(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
-	s := m.space(n)
-	if s == nil || m.user == nil || s.Owner != m.user.ID {
-		return b, false
-	}
-	return appendText(b, m.user.Name), true
-}
-
-func ownerName(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
-	s := m.space(n)
-	if s == nil || m.user == nil || s.Owner != m.user.ID {
-		return b, false
-	}
-	return appendText(b, m.user.Display), true
 }
 
 func checksums(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
@@ -259,23 +243,14 @@ func checksums(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
 	return append(b, "</oc:checksum>"...), true
 }
 
-// shareTypes tells with what kinds of subjects a node is shared. The grants
-// on a root make members of a space, which is something else.
-func shareTypes(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
-	if n.Parent == "" || !n.Rights.Has(cloud.CanListGrants) {
-		return b, false
-	}
-	if slices.ContainsFunc(n.Grants, func(g cloud.Grant) bool { return g.To.User != "" }) {
-		b = append(b, "<oc:share-type>0</oc:share-type>"...)
-	}
-	if slices.ContainsFunc(n.Grants, func(g cloud.Grant) bool { return g.To.Group != "" }) {
-		b = append(b, "<oc:share-type>1</oc:share-type>"...)
-	}
-	return b, len(n.Grants) > 0
-}
-
+// privateLink leads everybody who has access to the node: so it names where
+// the node is, and not where the user has it.
 func privateLink(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
-	return appendText(b, m.site.Abs("/f/"+cloud.ItemID(n.Space, n.ID))), true
+	id := cloud.ItemID(n.Space, n.ID)
+	if at, ok := cloud.ParseMountID(n.ID); ok {
+		id = cloud.ItemID(at.Space, at.Node)
+	}
+	return appendText(b, m.site.Abs("/f/"+id)), m.visitor == nil
 }
 
 func metaPath(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
@@ -283,12 +258,17 @@ func metaPath(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
 }
 
 // downloadURL names the file by its id, so that it stays the same file
-// whatever comes to be called like it.
+// whatever comes to be called like it. Visitors know no ids above their link.
 func downloadURL(b []byte, m *multistatus, n *cloud.Node) ([]byte, bool) {
 	if n.Dir || !n.Rights.Has(cloud.CanRead) {
 		return b, false
 	}
-	link := m.link("/dav/spaces/" + cloud.ItemID(n.Space, n.ID))
+	link := ""
+	if m.visitor == nil {
+		link = m.signed("/dav/spaces/" + cloud.ItemID(n.Space, n.ID))
+	} else {
+		link = m.linkAddress(n)
+	}
 	return appendText(b, link), link != ""
 }
 

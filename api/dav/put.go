@@ -48,7 +48,7 @@ func (h *handler) put(c *call) error {
 	default:
 		return err
 	}
-	tell(c.w.Header(), n)
+	c.tell(n, c.t.Ref)
 	if mtime != "" {
 		c.w.Header().Set("X-OC-Mtime", "accepted")
 	}

@@ -22,7 +22,7 @@ func (h *handler) mkcol(c *call) error {
 	if err != nil {
 		return err
 	}
-	tell(c.w.Header(), n)
+	c.tell(n, c.t.Ref)
 	c.w.WriteHeader(http.StatusCreated)
 	return nil
 }
@@ -95,7 +95,7 @@ func (h *handler) transfer(c *call) error {
 	if err != nil {
 		return err
 	}
-	tell(c.w.Header(), n)
+	c.tell(n, to.Ref)
 	c.w.WriteHeader(status(made))
 	return nil
 }
@@ -131,7 +131,7 @@ func (h *handler) revert(c *call, to httpx.Target) error {
 	if n, err = h.files.Revert(c.ctx(), c.t.Ref, c.t.Version, c.how); err != nil {
 		return err
 	}
-	tell(c.w.Header(), n)
+	c.tell(n, to.Ref)
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }

@@ -3,13 +3,12 @@ package dav
 import (
 	"bytes"
 	"encoding/xml"
-	"errors"
 	"io"
-	"net/http"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
+	"opencloud/api/httpx"
 	"opencloud/cloud"
 )
 
@@ -86,17 +85,7 @@ func malformed(format string, args ...any) error {
 }
 
 // body reads a request's body whole.
-func body(c *call) ([]byte, error) {
-	b, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
-	var long *http.MaxBytesError
-	switch {
-	case errors.As(err, &long):
-		return nil, cloud.Refuse(cloud.TooLarge, "The request is too large: at most %d bytes of XML.", maxBody)
-	case err != nil:
-		return nil, cloud.Refuse(cloud.Invalid, "The request did not arrive in full.")
-	}
-	return b, nil
-}
+func body(c *call) ([]byte, error) { return httpx.Body(c.w, c.r, maxBody) }
 
 func (p *parser) next() (token, error) {
 	for {

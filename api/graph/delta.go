@@ -88,10 +88,10 @@ func item(r *http.Request, d cloud.Diff) driveItem {
 	}
 	switch {
 	case n.Parent == "":
-		i.Name, i.Root, i.Folder = "root", &struct{}{}, &struct{}{}
+		i.Name, i.Root, i.Folder = "root", &struct{}{}, &folder{}
 		return i
 	case n.Dir:
-		i.Folder = &struct{}{}
+		i.Folder = &folder{}
 	default:
 		i.File = &file{MIMEType: cloud.MIMEType(n.Name)}
 		if n.Sums.Known {

@@ -16,44 +16,13 @@ type (
 		Alias       string       `json:"driveAlias"`
 		Name        string       `json:"name"`
 		Description string       `json:"description"`
-		Modified    time.Time    `json:"lastModifiedDateTime"`
+		Modified    time.Time    `json:"lastModifiedDateTime,omitzero"`
 		Owner       *identitySet `json:"owner,omitempty"`
-		Quota       quota        `json:"quota"`
+		Quota       quota        `json:"quota,omitzero"`
 		Root        driveItem    `json:"root"`
 		Special     []driveItem  `json:"special,omitempty"`
 		WebURL      string       `json:"webUrl"`
 		HasTrash    *bool        `json:"@libre.graph.hasTrashedItems,omitempty"`
-	}
-	driveItem struct {
-		ID        string         `json:"id"`
-		Name      string         `json:"name,omitempty"`
-		ETag      string         `json:"eTag,omitempty"` // with quotes, as in WebDAV
-		WebDavURL string         `json:"webDavUrl,omitempty"`
-		Size      *int64         `json:"size,omitempty"`
-		Modified  *time.Time     `json:"lastModifiedDateTime,omitempty"`
-		Parent    *itemReference `json:"parentReference,omitempty"`
-		File      *file          `json:"file,omitempty"`
-		Folder    *struct{}      `json:"folder,omitempty"`
-		Root      *struct{}      `json:"root,omitempty"`
-		Special   *specialFolder `json:"specialFolder,omitempty"`
-		Deleted   *deleted       `json:"deleted,omitempty"`
-	}
-	file struct {
-		MIMEType string  `json:"mimeType"`
-		Hashes   *hashes `json:"hashes,omitempty"`
-	}
-	hashes struct {
-		SHA1 string `json:"sha1Hash"`
-	}
-	itemReference struct {
-		DriveID string `json:"driveId"`
-		ID      string `json:"id,omitempty"` // none at the root
-	}
-	specialFolder struct {
-		Name string `json:"name"`
-	}
-	deleted struct {
-		State string `json:"state"`
 	}
 	quota struct {
 		Total     int64  `json:"total"` // 0: unlimited
@@ -62,17 +31,19 @@ type (
 		State     string `json:"state"`
 	}
 	identitySet struct {
-		User *identity `json:"user,omitempty"`
+		User  *identity `json:"user,omitempty"`
+		Group *identity `json:"group,omitempty"`
 	}
 	identity struct {
 		ID          string `json:"id"`
 		DisplayName string `json:"displayName"`
+		Type        string `json:"@libre.graph.userType,omitempty"`
 	}
 )
 
 // render is a space as the caller sees it.
 func (h *handler) render(r *http.Request, s *cloud.Space) (drive, error) {
-	site, id := httpx.From(r.Context()).Site, string(s.ID)
+	id := string(s.ID)
 	d := drive{
 		ID:          id,
 		Type:        string(s.Kind),
@@ -80,13 +51,11 @@ func (h *handler) render(r *http.Request, s *cloud.Space) (drive, error) {
 		Name:        s.Name,
 		Description: s.Description,
 		Modified:    s.Root.MTime.UTC(),
-		Quota:       quotaOf(s),
-		Root: driveItem{
-			ID:        id,
-			ETag:      httpx.ETag(s.Root.ETag),
-			WebDavURL: site.Abs("/dav/spaces/" + id),
-		},
-		WebURL: site.Abs("/f/" + id),
+		Root:        driveItem{ID: id, ETag: httpx.ETag(s.Root.ETag), WebDavURL: davURL(r, id)},
+		WebURL:      webURL(r, id),
+	}
+	if s.Kind != cloud.Virtual { // of what others share their quotas count
+		d.Quota = quotaOf(s)
 	}
 	if !s.Disabled.IsZero() {
 		d.Root.Deleted = &deleted{"trashed"}
@@ -96,11 +65,27 @@ func (h *handler) render(r *http.Request, s *cloud.Space) (drive, error) {
 		if err != nil {
 			return d, err
 		}
-		d.Owner = &identitySet{&identity{string(s.Owner), name}}
+		d.Owner = &identitySet{User: &identity{ID: string(s.Owner), DisplayName: name}}
 	}
 	var err error
 	d.Special, err = h.special(r, s)
 	return d, err
+}
+
+// mountpoint is the type of a drive that is what others share with the caller.
+const mountpoint = "mountpoint"
+
+func (n *naming) mountDrive(m *cloud.Mount) (drive, error) {
+	item, err := n.mountItem(m)
+	return drive{
+		ID:       item.ID,
+		Type:     mountpoint,
+		Alias:    mountpoint + "/" + m.Name,
+		Name:     m.Name,
+		Modified: *item.Modified,
+		Root:     driveItem{ID: item.ID, ETag: item.ETag, WebDavURL: item.WebDavURL, Size: item.Size, Folder: item.Folder, File: item.File, Remote: item.Remote},
+		WebURL:   item.WebURL,
+	}, err
 }
 
 // nameOf is empty for a user who is no more.

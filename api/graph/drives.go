@@ -11,26 +11,61 @@ import (
 	"opencloud/cloud"
 )
 
-var drives = shape[*cloud.Space]{
+// A volume is what there is a drive for: a space, or what others share.
+type volume struct {
+	space *cloud.Space
+	mount *cloud.Mount // nil: space
+}
+
+func (v volume) id() string {
+	if v.mount != nil {
+		return cloud.ItemID(cloud.SharesSpace, v.mount.ID)
+	}
+	return string(v.space.ID)
+}
+
+func (v volume) kind() string {
+	if v.mount != nil {
+		return mountpoint
+	}
+	return string(v.space.Kind)
+}
+
+func (v volume) name() string {
+	if v.mount != nil {
+		return v.mount.Name
+	}
+	return v.space.Name
+}
+
+func (v volume) modified() string {
+	if v.mount != nil {
+		return sortable(v.mount.Node.MTime)
+	}
+	return sortable(v.space.Root.MTime)
+}
+
+// sortable is a text that is the greater the later.
+func sortable(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000000") }
+
+var drives = shape[volume]{
 	fields: []string{"driveType", "id", "name"},
-	values: func(s *cloud.Space) func(string) []string {
+	values: func(v volume) func(string) []string {
 		return func(field string) []string {
 			switch field {
 			case "driveType":
-				return []string{string(s.Kind)}
+				return []string{v.kind()}
 			case "id":
-				return []string{string(s.ID)}
+				return []string{v.id()}
 			}
-			return []string{s.Name}
+			return []string{v.name()}
 		}
 	},
-	order: map[string]func(*cloud.Space) string{
-		"name":                 func(s *cloud.Space) string { return s.Name },
-		"lastModifiedDateTime": func(s *cloud.Space) string { return s.Root.MTime.UTC().Format("2006-01-02T15:04:05.000000000") },
-	},
+	order: map[string]func(volume) string{"name": volume.name, "lastModifiedDateTime": volume.modified},
 }
 
-// drives lists the spaces that the caller is a member of.
+// drives lists the spaces that the caller is a member of, and what is mounted
+// in their Shares space.
 func (h *handler) drives(w http.ResponseWriter, r *http.Request, _ []string) error {
 	return h.listDrives(w, r, h.files.Spaces(r.Context()))
 }
@@ -40,22 +75,35 @@ func (h *handler) allDrives(w http.ResponseWriter, r *http.Request, _ []string) 
 	return h.listDrives(w, r, h.files.AllSpaces(r.Context()))
 }
 
-func (h *handler) listDrives(w http.ResponseWriter, r *http.Request, all iter.Seq2[*cloud.Space, error]) error {
+func (h *handler) listDrives(w http.ResponseWriter, r *http.Request, spaces iter.Seq2[*cloud.Space, error]) error {
 	l, err := parseListing(r, drives)
 	if err != nil {
 		return err
 	}
-	extra, err := h.extras(l.sel, l.expand)
+	extra, err := h.extras(r, l.sel, l.expand)
 	if err != nil {
 		return err
 	}
-	return answer(w, l, all, func(s *cloud.Space) (drive, error) {
-		d, err := h.render(r, s)
-		if err == nil {
-			err = extra(r, &d)
+	return answer(w, l, h.volumes(r, spaces), extra.volume)
+}
+
+// volumes are some spaces and then what is mounted.
+func (h *handler) volumes(r *http.Request, spaces iter.Seq2[*cloud.Space, error]) iter.Seq2[volume, error] {
+	return func(yield func(volume, error) bool) {
+		for s, err := range spaces {
+			if !yield(volume{space: s}, err) || err != nil {
+				return
+			}
 		}
-		return d, err
-	})
+		for m, err := range h.shares.Received(r.Context()) {
+			if err == nil && !m.Synced {
+				continue
+			}
+			if !yield(volume{mount: m}, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 const hasTrashedItems = "@libre.graph.hasTrashedItems"
@@ -66,49 +114,73 @@ var driveSelect = []string{
 	"id", "name", "description", "driveType", "driveAlias", "lastModifiedDateTime", "owner", "quota", "root", "special", "webUrl", hasTrashedItems,
 }
 
-// extras says what $select and $expand add to a drive. The root is there in
-// any case; who its members are is not told.
-func (h *handler) extras(sel, expand string) (func(*http.Request, *drive) error, error) {
-	if _, err := list("$expand", expand, "root", "root($expand=permissions)"); err != nil {
-		return nil, err
-	}
-	fields, err := list("$select", sel, driveSelect...)
+// extras are what $select and $expand add to a drive. The root is there in
+// any case.
+type extras struct {
+	*naming
+	trash, members bool
+}
+
+func (h *handler) extras(r *http.Request, sel, expand string) (*extras, error) {
+	more, err := list("$expand", expand, "root", expandMembers)
 	if err != nil {
 		return nil, err
 	}
-	if !slices.Contains(fields, hasTrashedItems) {
-		return func(*http.Request, *drive) error { return nil }, nil
+	fields, err := list("$select", sel, driveSelect...)
+	return &extras{h.naming(r), slices.Contains(fields, hasTrashedItems), slices.Contains(more, expandMembers)}, err
+}
+
+const expandMembers = "root($expand=permissions)"
+
+func (x *extras) volume(v volume) (drive, error) {
+	if v.mount != nil {
+		return x.mountDrive(v.mount)
 	}
-	return func(r *http.Request, d *drive) error {
-		var has bool
-		for _, err := range h.files.Trash(r.Context(), cloud.Ref{Space: cloud.SpaceID(d.ID)}) {
-			switch cloud.KindOf(err) {
-			case cloud.NotExist, cloud.Permission:
-				return nil // the caller may not know
-			}
-			if err != nil {
-				return err
-			}
-			has = true
-			break
+	return x.drive(v.space)
+}
+
+func (x *extras) drive(s *cloud.Space) (drive, error) {
+	d, err := x.render(x.Request, s)
+	if err == nil && x.members {
+		d.Root.Permissions, err = x.permissions(s.Root.Grants, cloud.OnRoot)
+	}
+	if err == nil && x.trash {
+		d.HasTrash, err = x.hasTrash(s.ID)
+	}
+	return d, err
+}
+
+// hasTrash is nil when the caller may not know.
+func (x *extras) hasTrash(id cloud.SpaceID) (*bool, error) {
+	for _, err := range x.files.Trash(x.Context(), cloud.Ref{Space: id}) {
+		switch cloud.KindOf(err) {
+		case cloud.NotExist, cloud.Permission:
+			return nil, nil
 		}
-		d.HasTrash = &has
-		return nil
-	}, nil
+		return new(true), err
+	}
+	return new(false), nil
 }
 
 func (h *handler) home(w http.ResponseWriter, r *http.Request, _ []string) error {
 	s, err := h.files.Home(r.Context())
-	return h.showDrive(w, r, s, err)
+	return h.showDrive(w, r, volume{space: s}, err)
 }
 
 func (h *handler) drive(w http.ResponseWriter, r *http.Request, args []string) error {
-	s, err := h.space(r, args[0])
-	return h.showDrive(w, r, s, err)
+	ref, err := target(args)
+	if err != nil {
+		return err
+	}
+	var v volume
+	if v.mount, err = h.mountAt(r, ref); v.mount == nil && err == nil {
+		v.space, err = h.space(r, args[0])
+	}
+	return h.showDrive(w, r, v, err)
 }
 
-// showDrive answers with a space and what the query adds.
-func (h *handler) showDrive(w http.ResponseWriter, r *http.Request, s *cloud.Space, err error) error {
+// showDrive answers with a drive and what the query adds.
+func (h *handler) showDrive(w http.ResponseWriter, r *http.Request, v volume, err error) error {
 	if err != nil {
 		return err
 	}
@@ -116,18 +188,15 @@ func (h *handler) showDrive(w http.ResponseWriter, r *http.Request, s *cloud.Spa
 	if err != nil {
 		return err
 	}
-	extra, err := h.extras(q.Get("$select"), q.Get("$expand"))
+	extra, err := h.extras(r, q.Get("$select"), q.Get("$expand"))
 	if err != nil {
 		return err
 	}
-	d, err := h.render(r, s)
-	if err == nil {
-		err = extra(r, &d)
-	}
+	d, err := extra.volume(v)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("ETag", httpx.ETag(s.Root.ETag))
+	w.Header().Set("ETag", d.Root.ETag)
 	return write(w, r, http.StatusOK, d)
 }
 

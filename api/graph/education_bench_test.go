@@ -52,7 +52,7 @@ func BenchmarkEducation(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	h := New(c, people, Options{MaxBind: 20, Education: people.Education()})
+	h := New(c, c, people, Options{MaxBind: 20, Education: people.Education()})
 	n := 0
 	for _, bench := range []struct {
 		name, method string

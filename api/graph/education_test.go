@@ -17,7 +17,7 @@ func campus(t *testing.T) *world {
 	w := start(t)
 	w.opts.Schools, w.opts.Education = &dirmem.Schools{}, core.EducationOptions{GraceDays: 1}
 	w.serve()
-	w.h = New(w.core, w.people, Options{MaxBind: 3, Product: "Test", Education: w.people.Education()})
+	w.h = New(w.core, w.core, w.people, Options{MaxBind: 3, Product: "Test", Education: w.people.Education()})
 	w.user = admin
 	return w
 }

@@ -1,14 +1,13 @@
-// Package graph serves the part of the LibreGraph API that is about people,
-// their groups and their drives, which is what Graph calls spaces. It
-// translates between JSON and cloud.Files and cloud.People and decides
-// nothing; every failure is an OData error.
+// Package graph serves the LibreGraph API: people and their groups, drives,
+// which is what Graph calls spaces, what is in them, and how it is shared. It
+// translates between JSON and cloud.Files, cloud.Shares and cloud.People and
+// decides nothing; every failure is an OData error.
 package graph
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -21,11 +20,17 @@ import (
 
 // Options are what an administrator can set.
 type Options struct {
-	MaxBind int `yaml:"group_members_patch_limit" env:"GRAPH_GROUP_MEMBERS_PATCH_LIMIT" default:"20" doc:"Most members that one request can put into a group."`
+	MaxBind int      `yaml:"group_members_patch_limit" env:"GRAPH_GROUP_MEMBERS_PATCH_LIMIT" default:"20" doc:"Most members that one request can put into a group."`
+	Roles   []string `yaml:"available_roles" env:"GRAPH_AVAILABLE_ROLES" default:"" doc:"Ids of the roles that can be given when something is shared, see sharing-roles.md; empty is the usual ones."`
 
 	Product   string          `yaml:"-"` // what the application is called whose roles users have
 	Education cloud.Education `yaml:"-"` // nil: there are no schools
-	Changes   cloud.Changes   `yaml:"-"` // nil: nobody is told what is different
+	// Links returns what signs addresses for the caller: a query to be put
+	// behind a path (see httpx.Site.Abs; not escaped), with which it can be read
+	// for a while without credentials. It returns nil for a caller who gets
+	// none; nil: for nobody.
+	Links   func(ctx context.Context) (sign func(path string) (query string), err error) `yaml:"-"`
+	Changes cloud.Changes                                                                `yaml:"-"` // nil: nobody is told what is different
 }
 
 // maxBody is more than any request of this API needs.
@@ -33,13 +38,15 @@ const maxBody = 256 << 10 // bytes
 
 type handler struct {
 	files  cloud.Files
+	shares cloud.Shares
 	people cloud.People
 	opts   Options
 	routes []route
 }
 
 // A route answers one method on one path below the version. A "*" in the path
-// stands for one segment, which becomes one of args.
+// stands for one segment, which becomes one of args; "*:" and "root:" may have
+// a path within a drive behind them, which becomes the last of args.
 type route struct {
 	method string
 	path   string
@@ -68,6 +75,38 @@ func table() []route {
 		{method: "GET", path: "drives/*", serve: (*handler).drive},
 		{method: "PATCH", path: "drives/*", serve: (*handler).updateDrive},
 		{method: "DELETE", path: "drives/*", serve: (*handler).removeDrive},
+		{method: "GET", path: "drives/*/root:", serve: (*handler).item},
+		{method: "PATCH", path: "drives/*/root:", serve: (*handler).updateItem},
+		{method: "DELETE", path: "drives/*/root:", serve: (*handler).removeItem},
+		{method: "GET", path: "drives/*/root:/children", serve: (*handler).children},
+		{method: "POST", path: "drives/*/root:/children", serve: (*handler).createItem},
+		{method: "GET", path: "drives/*/root:/content", serve: (*handler).content},
+		{method: "GET", path: "drives/*/items/*:", serve: (*handler).item},
+		{method: "PATCH", path: "drives/*/items/*:", serve: (*handler).updateItem},
+		{method: "DELETE", path: "drives/*/items/*:", serve: (*handler).removeItem},
+		{method: "GET", path: "drives/*/items/*:/children", serve: (*handler).children},
+		{method: "POST", path: "drives/*/items/*:/children", serve: (*handler).createItem},
+		{method: "GET", path: "drives/*/items/*:/content", serve: (*handler).content},
+		{method: "POST", path: "drives/*/root/invite", serve: (*handler).invite},
+		{method: "POST", path: "drives/*/root/createLink", serve: (*handler).createLink},
+		{method: "GET", path: "drives/*/root/permissions", serve: (*handler).permissions},
+		{method: "GET", path: "drives/*/root/permissions/*", serve: (*handler).permission},
+		{method: "PATCH", path: "drives/*/root/permissions/*", serve: (*handler).updatePermission},
+		{method: "DELETE", path: "drives/*/root/permissions/*", serve: (*handler).removePermission},
+		{method: "POST", path: "drives/*/root/permissions/*/setPassword", serve: (*handler).setPassword},
+		{method: "POST", path: "drives/*/items/*/invite", serve: (*handler).invite},
+		{method: "POST", path: "drives/*/items/*/createLink", serve: (*handler).createLink},
+		{method: "GET", path: "drives/*/items/*/permissions", serve: (*handler).permissions},
+		{method: "GET", path: "drives/*/items/*/permissions/*", serve: (*handler).permission},
+		{method: "PATCH", path: "drives/*/items/*/permissions/*", serve: (*handler).updatePermission},
+		{method: "DELETE", path: "drives/*/items/*/permissions/*", serve: (*handler).removePermission},
+		{method: "POST", path: "drives/*/items/*/permissions/*/setPassword", serve: (*handler).setPassword},
+		{method: "GET", path: "roleManagement/permissions/roleDefinitions", serve: (*handler).roleDefinitions},
+		{method: "GET", path: "roleManagement/permissions/roleDefinitions/*", serve: (*handler).roleDefinition},
+		{method: "GET", path: "me/drive/root", serve: (*handler).homeRoot},
+		{method: "GET", path: "me/drive/root/children", serve: (*handler).homeChildren},
+		{method: "GET", path: "me/drive/sharedWithMe", serve: (*handler).sharedWithMe},
+		{method: "GET", path: "me/drive/sharedByMe", serve: (*handler).sharedByMe},
 		{method: "GET", path: "users", serve: (*handler).users},
 		{method: "POST", path: "users", serve: (*handler).createUser},
 		{method: "GET", path: "users/*", serve: (*handler).user},
@@ -102,8 +141,11 @@ func table() []route {
 }
 
 // New serves /graph/v1.0 and /graph/v1beta1, which are the same here.
-func New(files cloud.Files, people cloud.People, opts Options) http.Handler {
-	h := &handler{files: files, people: people, opts: opts, routes: table()}
+func New(files cloud.Files, shares cloud.Shares, people cloud.People, opts Options) http.Handler {
+	h := &handler{files: files, shares: shares, people: people, opts: opts, routes: table()}
+	if len(opts.Roles) == 0 {
+		h.opts.Roles = nil // the usual ones, see cloud.OfferedRoles
+	}
 	if opts.Education != nil {
 		h.routes = append(h.routes, educationTable()...)
 	}
@@ -119,7 +161,7 @@ func New(files cloud.Files, people cloud.People, opts Options) http.Handler {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	segments, err := split(r.URL.EscapedPath())
+	segments, path, err := split(r.URL.EscapedPath())
 	if err != nil {
 		httpx.FailOData(w, r, err)
 		return
@@ -131,7 +173,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var allowed []string
 	for i := range h.routes {
 		t := &h.routes[i]
-		args, ok := t.match(segments)
+		args, ok := t.match(segments, path)
 		if !ok {
 			continue
 		}
@@ -151,30 +193,54 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	httpx.WriteOData(w, r, http.StatusMethodNotAllowed, cloud.NotSupported.Face().OData, "This cannot be done here.")
 }
 
-// split takes the segments behind the version off a path, decoded.
-func split(escaped string) ([]string, error) {
+// A within is a path within a drive, as it stands between colons in a URL:
+// /drives/{id}/root:/{path}:/children.
+type within struct {
+	at   int // after so many segments; 0: there is none
+	path string
+}
+
+// split takes the segments behind the version off a path, decoded. A path
+// within a drive is none of them.
+func split(escaped string) (segments []string, path within, err error) {
 	rest, ok := strings.CutPrefix(escaped, "/graph/v1.0/")
 	if !ok {
 		rest, ok = strings.CutPrefix(escaped, "/graph/v1beta1/")
 	}
 	if !ok {
-		return nil, cloud.NotExist
+		return nil, path, cloud.NotExist
 	}
-	segments := strings.Split(strings.TrimSuffix(rest, "/"), "/")
-	for i, s := range segments {
-		var err error
-		if segments[i], err = url.PathUnescape(s); err != nil {
-			return nil, cloud.Refuse(cloud.Invalid, "The URL is not properly encoded.")
+	head, tail, hasPath := strings.Cut(rest, ":/")
+	segments = strings.Split(strings.TrimSuffix(head, "/"), "/")
+	if hasPath {
+		inner, after, more := strings.Cut(strings.TrimSuffix(tail, ":"), ":/")
+		if path.at = len(segments); more {
+			segments = append(segments, strings.Split(after, "/")...)
+		}
+		if path.path, err = url.PathUnescape(inner); err == nil {
+			path.path, err = cloud.CleanPath(path.path)
+		}
+		if err != nil {
+			return nil, path, err
 		}
 	}
-	return segments, nil
+	for i, s := range segments {
+		if segments[i], err = url.PathUnescape(s); err != nil {
+			return nil, path, cloud.Refuse(cloud.Invalid, "The URL is not properly encoded.")
+		}
+	}
+	return segments, path, nil
 }
 
-func (t *route) match(segments []string) (args []string, ok bool) {
+func (t *route) match(segments []string, path within) (args []string, ok bool) {
 	if len(segments) != len(t.segments) {
 		return nil, false
 	}
+	takesPath, at := false, 0
 	for i, want := range t.segments {
+		if name, ok := strings.CutSuffix(want, ":"); ok {
+			want, takesPath, at = name, true, i+1
+		}
 		switch {
 		case want == "*" && segments[i] != "":
 			args = append(args, segments[i])
@@ -182,20 +248,20 @@ func (t *route) match(segments []string) (args []string, ok bool) {
 			return nil, false
 		}
 	}
-	return args, true
+	if takesPath {
+		args = append(args, path.path)
+	}
+	return args, path.at == 0 || path.at == at
 }
 
 // read decodes a JSON body; an empty one leaves v as it is. Only what says
 // that it is JSON is read, since a form on a foreign page cannot say so. The
 // fixed properties are those that a client might think it can set.
 func read(w http.ResponseWriter, r *http.Request, v any, fixed ...string) error {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	var tooLarge *http.MaxBytesError
+	body, err := httpx.Body(w, r, maxBody)
 	switch {
-	case errors.As(err, &tooLarge):
-		return cloud.Refuse(cloud.TooLarge, "The request is too large: at most %d bytes.", maxBody)
 	case err != nil:
-		return cloud.Refuse(cloud.Invalid, "The request did not arrive.")
+		return err
 	case len(bytes.TrimSpace(body)) == 0:
 		return nil
 	}
@@ -203,6 +269,9 @@ func read(w http.ResponseWriter, r *http.Request, v any, fixed ...string) error 
 		return cloud.Refuse(cloud.Invalid, "The Content-Type must be application/json.")
 	}
 	if err := json.Unmarshal(body, v); err != nil {
+		if cloud.Say(err) != "" {
+			return err
+		}
 		return cloud.Refuse(cloud.Invalid, "The body is not the JSON that is expected here.")
 	}
 	if len(fixed) == 0 {

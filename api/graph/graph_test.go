@@ -37,11 +37,15 @@ type world struct {
 	h      http.Handler
 	people *core.People
 	user   *cloud.User
-	opts   core.PeopleOptions
+
+	visitor *cloud.Visitor
+	opts    core.PeopleOptions
+	rules   core.Options
+	graph   Options
 }
 
 func start(t *testing.T) *world {
-	w := &world{t: t, store: mem.New(), user: alan, opts: core.PeopleOptions{MinSearch: 3, Password: core.PasswordOptions{Min: 8}}}
+	w := &world{t: t, store: mem.New(), user: alan, opts: core.PeopleOptions{MinSearch: 3, Password: core.PasswordOptions{Min: 8}}, graph: Options{MaxBind: 3, Product: "Test"}}
 	w.store.Capacity = 1 << 30
 	w.dir = dirmem.New(alan, grace, light, admin)
 	w.serve()
@@ -51,18 +55,20 @@ func start(t *testing.T) *world {
 // serve has rules that know nothing from before.
 func (w *world) serve() {
 	w.t.Helper()
-	w.core = core.New(w.store, core.Options{})
+	w.core = core.New(w.store, w.rules)
 	people, err := core.NewPeople(w.core, w.dir, w.dir, w.opts)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { people.Close() })
 	w.people = people
-	w.h = New(w.core, people, Options{MaxBind: 3, Product: "Test", Changes: w.core})
+	opts := w.graph
+	opts.Changes = w.core
+	w.h = New(w.core, w.core, people, opts)
 }
 
 func (w *world) ctx() context.Context {
-	return cloud.WithCaller(context.Background(), cloud.Caller{User: w.user})
+	return cloud.WithCaller(context.Background(), cloud.Caller{User: w.user, Visitor: w.visitor})
 }
 
 // do sends a request, checks the status and the form of failures, and
@@ -190,7 +196,7 @@ func TestOwner(t *testing.T) {
 	w.user = grace
 	var d drive
 	w.do(200, "GET", "/graph/v1.0/drives/"+string(home.ID), "", &d)
-	if want := (&identitySet{&identity{string(alan.ID), "Alan Turing"}}); !gocmp.Equal(d.Owner, want) {
+	if want := (&identitySet{User: &identity{ID: string(alan.ID), DisplayName: "Alan Turing"}}); !gocmp.Equal(d.Owner, want) {
 		t.Errorf("got %+v, want %+v", d.Owner, want)
 	}
 }
@@ -348,7 +354,7 @@ func BenchmarkAllDrives(b *testing.B) { benchmarkDrives(b, "/graph/v1.0/drives",
 // benchmarkDrives lists some projects of alan's.
 func benchmarkDrives(b *testing.B, path string, by *cloud.User, projects int) {
 	c := core.New(mem.New(), core.Options{})
-	h := New(c, nil, Options{})
+	h := New(c, c, nil, Options{})
 	for i := range projects {
 		if _, err := c.SetSpace(cloud.WithCaller(b.Context(), cloud.Caller{User: alan}), &cloud.Space{Name: fmt.Sprint("space ", i)}); err != nil {
 			b.Fatal(err)

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"io"
 	"net/http"
 	"time"
 
@@ -37,10 +35,9 @@ func (h *handler) photo(w http.ResponseWriter, r *http.Request, args []string) e
 }
 
 func (h *handler) setPhoto(w http.ResponseWriter, r *http.Request, _ []string) error {
-	photo, err := io.ReadAll(http.MaxBytesReader(w, r.Body, cloud.MaxPhoto))
-	var tooLarge *http.MaxBytesError
+	photo, err := httpx.Body(w, r, cloud.MaxPhoto)
 	switch {
-	case errors.As(err, &tooLarge):
+	case cloud.KindOf(err) == cloud.TooLarge:
 		return cloud.Refuse(cloud.TooLarge, "The photo is too large: at most %d MiB.", cloud.MaxPhoto>>20)
 	case err != nil || len(photo) == 0:
 		return cloud.Refuse(cloud.Invalid, "The photo did not arrive.")

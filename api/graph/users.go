@@ -163,7 +163,7 @@ func (r *rendering) drivesOf(u *cloud.User) ([]drive, error) {
 	all := []drive{}
 	now := time.Now()
 	for _, s := range r.spaces {
-		if !slices.ContainsFunc(s.Root.Grants, func(g cloud.Grant) bool { return g.Holds(u, now) }) {
+		if !slices.ContainsFunc(s.Root.Grants, func(g cloud.Grant) bool { return g.Concerns(u) && !g.Expired(now) }) {
 			continue
 		}
 		d, err := r.render(r.Request, s)
@@ -452,5 +452,5 @@ func (h *handler) userDrive(w http.ResponseWriter, r *http.Request, args []strin
 		return err
 	}
 	s, err := h.people.Home(r.Context(), u.ID)
-	return h.showDrive(w, r, s, err)
+	return h.showDrive(w, r, volume{space: s}, err)
 }

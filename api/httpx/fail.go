@@ -28,10 +28,10 @@ func report(w http.ResponseWriter, r *http.Request, err error) (face cloud.Face,
 	case kind == cloud.Other || kind == cloud.Unavailable:
 		level = slog.LevelError
 	}
-	From(r.Context()).Log.Log(r.Context(), level, "request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	From(r.Context()).Log.Log(r.Context(), level, "request failed", "method", r.Method, "path", LogPath(r), "error", err)
 	face = kind.Face()
 	if kind == cloud.Unauthorized {
-		Challenge(w, r)
+		challenge(w, r, err)
 	}
 	h := w.Header()
 	h.Del("Content-Length")
@@ -58,9 +58,23 @@ func Challenge(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Codes that some clients read in s:errorcode.
-func sabreCode(kind cloud.Kind, r *http.Request) string {
-	switch kind {
+// challenge is Challenge, unless the error knows better.
+func challenge(w http.ResponseWriter, r *http.Request, err error) {
+	var own interface{ Challenge() string }
+	if errors.As(err, &own) && own.Challenge() != "" && !IsScript(r) {
+		w.Header().Add("WWW-Authenticate", own.Challenge())
+		return
+	}
+	Challenge(w, r)
+}
+
+// Codes that some clients read in s:errorcode. An error may have its own.
+func sabreCode(err error, r *http.Request) string {
+	var own interface{ Code() string }
+	if errors.As(err, &own) {
+		return own.Code()
+	}
+	switch cloud.KindOf(err) {
 	case cloud.NotExist:
 		return "ERR_FILE_NOT_FOUND_IN_ROOT"
 	case cloud.Unauthorized:
@@ -75,7 +89,7 @@ func sabreCode(kind cloud.Kind, r *http.Request) string {
 // FailDAV is the XML of Sabre, whose prefixes and names clients compare to the letter.
 func FailDAV(w http.ResponseWriter, r *http.Request, err error) {
 	face, say := report(w, r, err)
-	WriteSabre(w, r, face.HTTP, face.Sabre, say, sabreCode(cloud.KindOf(err), r))
+	WriteSabre(w, r, face.HTTP, face.Sabre, say, sabreCode(err, r))
 }
 
 // WriteSabre writes an error element: for the few answers whose status is
@@ -130,15 +144,17 @@ func WriteOData(w http.ResponseWriter, r *http.Request, status int, code, say st
 // answers 200 with a code of its own, version 2 the HTTP status.
 func FailOCS(w http.ResponseWriter, r *http.Request, err error) {
 	face, say := report(w, r, err)
-	if strings.Contains(r.URL.Path, "/v1.php") && face.HTTP != http.StatusUnauthorized {
-		WriteOCS(w, r, http.StatusOK, face.OCS, say, nil)
-		return
-	}
-	code := face.HTTP
+	status, code := face.HTTP, face.HTTP
 	if strings.Contains(r.URL.Path, "/v1.php") {
 		code = face.OCS
+		if cloud.KindOf(err) == cloud.NotExist && strings.Contains(r.URL.Path, "/apps/files_sharing/") {
+			code = face.HTTP // the sharing API alone never had 998
+		}
+		if status != http.StatusUnauthorized {
+			status = http.StatusOK
+		}
 	}
-	WriteOCS(w, r, face.HTTP, code, say, nil)
+	WriteOCS(w, r, status, code, say, nil)
 }
 
 // WriteText is a failure on a path that belongs to no protocol.

@@ -5,9 +5,14 @@ package httpx
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
+
+	"opencloud/cloud"
 )
 
 // A Site is how the server is known to the outside.
@@ -53,5 +58,34 @@ func From(ctx context.Context) *Request {
 // WWW-Authenticate: the browser would open a password box.
 func IsScript(r *http.Request) bool { return r.Header.Get("X-Requested-With") == "XMLHttpRequest" }
 
+// LogPath is the path of a request as it may stand in a log: without the token
+// of a link, with which everybody who reads the log could come in.
+func LogPath(r *http.Request) string {
+	path := r.URL.Path
+	for _, before := range [...]string{"/public-files/", "/s/", "/o/"} {
+		head, rest, ok := strings.Cut(path, before)
+		if ok && (len(before) > 3 || strings.Trim(head, "/") == "" || head == "/index.php") {
+			rest = strings.TrimLeft(rest, "/")
+			token, _, _ := strings.Cut(rest, "/")
+			return head + before + "…" + rest[len(token):]
+		}
+	}
+	return path
+}
+
 // ETag is the quoted form of a node's ETag.
 func ETag(tag string) string { return `"` + tag + `"` }
+
+// Body reads the body of a request as a whole: TooLarge beyond most bytes,
+// Invalid when it does not arrive.
+func Body(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+	var long *http.MaxBytesError
+	switch {
+	case errors.As(err, &long):
+		return nil, cloud.Refuse(cloud.TooLarge, "The request is too large: at most %d bytes.", most)
+	case err != nil:
+		return nil, cloud.Refuse(cloud.Invalid, "The request did not arrive in full.")
+	}
+	return body, nil
+}

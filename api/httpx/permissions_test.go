@@ -7,6 +7,7 @@ import (
 )
 
 func TestPermissions(t *testing.T) {
+	const in cloud.Rights = 1 << 31 // through the Shares space
 	for _, c := range []struct {
 		what   string
 		name   string
@@ -22,11 +23,24 @@ func TestPermissions(t *testing.T) {
 		{"an editor's root", "", true, cloud.SpaceEditor, "CK"},
 		{"a viewer's folder", "a", true, cloud.SpaceViewer, ""},
 		{"a viewer's file", "a", false, cloud.SpaceViewer, ""},
-		{"a drop folder", "a", true, cloud.CanWrite, "C"},
+		{"a drop folder", "a", true, cloud.CanStat | cloud.CanWrite | cloud.CanMakeDir, "CK"},
+		{"a folder to look at", "a", true, cloud.CanStat | cloud.CanList, "X"},
+		{"a file to look at", "a", false, cloud.CanStat, "X"},
+		{"a received folder", "a", true, in | cloud.SpaceEditor, "SDNVCK"},
+		{"a received file", "a", false, in | cloud.SpaceViewer, "S"},
+		{"a received file to look at", "a", false, in | cloud.CanStat, "SX"},
+		{"the Shares space", "", true, in | cloud.CanStat | cloud.CanList, ""},
 		{"nothing", "a", false, cloud.NoRights, ""},
 	} {
-		n := &cloud.Node{Name: c.name, Dir: c.dir, Rights: c.rights}
-		if got := Permissions(n); got != c.want {
+		n := &cloud.Node{Name: c.name, Dir: c.dir, Rights: c.rights &^ in}
+		var space cloud.SpaceID
+		if c.rights.Has(in) {
+			space = cloud.SharesSpace
+			if c.name == "" {
+				n.Space = space
+			}
+		}
+		if got := Permissions(n, space); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.what, got, c.want)
 		}
 	}
@@ -37,6 +51,6 @@ func BenchmarkPermissions(b *testing.B) {
 	buf := make([]byte, 0, 16)
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = AppendPermissions(buf[:0], n)
+		buf = AppendPermissions(buf[:0], n, "")
 	}
 }

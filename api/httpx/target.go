@@ -18,6 +18,7 @@ const (
 	Bin                        // the trash: Ref as Files.Trash takes it
 	Meta                       // /dav/meta/{id}: Ref is the node
 	Versions                   // /dav/meta/{id}/v[/{key}]: Ref is the node, Version the key or empty
+	Lone                       // a link to a single file: Ref is the file, but the URL that of a folder in which it stands
 )
 
 // A Target is what a WebDAV URL names.
@@ -28,6 +29,46 @@ type Target struct {
 	// Prefix is the escaped path, base path included, of where Ref.Path (or
 	// Version) is empty, without trailing slash: hrefs are Prefix + "/" + path.
 	Prefix string
+	// Shares: this is the root of a home as old clients know it, with the
+	// Shares space as one more folder in it. At knows where that is.
+	Shares bool
+}
+
+// sharesFolder is the name of the Shares space in the homes of old clients,
+// which know of no spaces.
+const sharesFolder = "Shares"
+
+// At is what stands at a path below t.Ref.Node.
+func (t *Target) At(path string) cloud.Ref {
+	if t.Shares {
+		if first, rest, _ := strings.Cut(path, "/"); first == sharesFolder {
+			return cloud.Ref{Space: cloud.SharesSpace, Path: rest}
+		}
+	}
+	return cloud.Ref{Space: t.Ref.Space, Node: t.Ref.Node, Path: path}
+}
+
+// SharesFolder is the root of the Shares space and its name in this target;
+// nil when it does not stand there.
+func (t *Target) SharesFolder(ctx context.Context, files cloud.Files) (n *cloud.Node, name string, err error) {
+	if !t.Shares {
+		return nil, "", nil
+	}
+	n, err = files.Stat(ctx, cloud.Ref{Space: cloud.SharesSpace})
+	return n, sharesFolder, err
+}
+
+// sharesStand tells whether the Shares space stands in a home: when there is
+// something in it, and the name is free.
+func sharesStand(ctx context.Context, files cloud.Files, home cloud.SpaceID) (bool, error) {
+	_, err := files.Stat(ctx, cloud.Ref{Space: home, Path: sharesFolder})
+	if err == nil || cloud.KindOf(err) != cloud.NotExist {
+		return false, err
+	}
+	for _, err := range files.List(ctx, cloud.Ref{Space: cloud.SharesSpace}) {
+		return err == nil, err
+	}
+	return false, nil
 }
 
 // Locate says what the URL of a request names. Handlers see the path without
@@ -101,6 +142,21 @@ func locate(ctx context.Context, escaped string, files cloud.Files) (t Target, e
 		}
 		return cloud.Ref{Space: s.ID}, nil
 	}
+	// own is a home as old clients know it.
+	own := func(user string) (Target, error) {
+		if err == nil {
+			t.Ref, err = home(user)
+		}
+		first, _, _ := strings.Cut(rest, "/")
+		if err == nil && (rest == "" || first == sharesFolder) {
+			t.Shares, err = sharesStand(ctx, files, t.Ref.Space)
+		}
+		if t.Shares && rest != "" {
+			take()
+			t.Ref, t.Shares = cloud.Ref{Space: cloud.SharesSpace}, false
+		}
+		return done(Tree, t.Ref)
+	}
 	// bin adds the key of a bin entry to the ref of a space, if the URL goes on to one.
 	bin := func() {
 		t.Ref.Node = ""
@@ -116,15 +172,49 @@ func locate(ctx context.Context, escaped string, files cloud.Files) (t Target, e
 		}
 	}
 
+	// linked is what a visitor finds below their link. A link to a single file
+	// shows a folder with that file.
+	linked := func(token string) (Target, error) {
+		v := cloud.CallerFrom(ctx).Visitor
+		if err == nil && (v == nil || token != v.Token) {
+			err = cloud.NotExist
+		}
+		if err != nil {
+			return t, err
+		}
+		if t.Ref = v.Of; v.Internal {
+			return done(Tree, t.Ref)
+		}
+		n, e := files.Stat(ctx, t.Ref)
+		switch {
+		case e != nil:
+			return t, e
+		case n.Dir:
+			return done(Tree, t.Ref)
+		case rest == "":
+			return done(Lone, t.Ref)
+		}
+		if name := take(); err == nil && (name != n.Name || rest != "") {
+			err = cloud.NotExist
+		}
+		return done(Tree, t.Ref)
+	}
+
 	area := take()
+	if area == "public.php" {
+		if area = take(); area != "webdav" {
+			return t, cloud.NotExist
+		}
+		if v := cloud.CallerFrom(ctx).Visitor; v != nil {
+			return linked(v.Token)
+		}
+		return t, cloud.NotExist
+	}
 	if area == "remote.php" {
 		area = take()
 	}
 	if area == "webdav" {
-		if err == nil {
-			t.Ref, err = home("")
-		}
-		return done(Tree, t.Ref)
+		return own("")
 	}
 	if area != "dav" {
 		return t, cloud.NotExist
@@ -144,10 +234,7 @@ func locate(ctx context.Context, escaped string, files cloud.Files) (t Target, e
 			bin()
 			return done(Bin, t.Ref)
 		case area == "files" && id != "spaces":
-			if err == nil {
-				t.Ref, err = home(id)
-			}
-			return done(Tree, t.Ref)
+			return own(id)
 		case area == "files":
 			id = take() // restoring a version, the web client says /dav/files/spaces/{id}
 		}
@@ -155,6 +242,8 @@ func locate(ctx context.Context, escaped string, files cloud.Files) (t Target, e
 			t.Ref, err = cloud.ParseItemID(id)
 		}
 		return done(Tree, t.Ref)
+	case "public-files":
+		return linked(take())
 	case "trash-bin":
 		user := take()
 		if err == nil {

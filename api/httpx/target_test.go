@@ -141,6 +141,67 @@ func TestLocateDestination(t *testing.T) {
 	}
 }
 
+// What a visitor finds is below their link, and hrefs are, too.
+func TestLocateLinks(t *testing.T) {
+	r, files, home := place(t, "/base")
+	c := files.(*core.Core)
+	dir, err := c.MakeDir(r.Context(), cloud.Ref{Space: home, Path: "dir"}, cloud.Conditions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, _, err := c.Put(r.Context(), cloud.Ref{Space: home, Path: "a file"}, strings.NewReader("x"), cloud.Put{Size: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	visit := func(n *cloud.Node, of cloud.LinkType) *cloud.Visitor {
+		t.Helper()
+		rights, _ := of.Rights(n.Kind())
+		g, _, err := c.Give(r.Context(), cloud.Ref{Space: home, Node: n.ID}, cloud.Grant{To: cloud.Subject{Link: "new"}, Rights: rights}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := c.Visit(r.Context(), g.To.Link, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	folder, lone, internal := visit(dir, cloud.LinkView), visit(file, cloud.LinkView), visit(dir, cloud.LinkInternal)
+	prefix := func(v *cloud.Visitor) string { return "/base/dav/public-files/" + v.Token }
+	for _, tt := range []struct {
+		v    *cloud.Visitor
+		path string
+		want httpx.Target
+		err  error
+	}{
+		{folder, "/dav/public-files/{token}", httpx.Target{Kind: httpx.Tree, Ref: folder.Of, Prefix: prefix(folder)}, nil},
+		{folder, "/dav/public-files/{token}/a%20b/c/", httpx.Target{Kind: httpx.Tree, Ref: cloud.Ref{Space: home, Node: dir.ID, Path: "a b/c"}, Prefix: prefix(folder)}, nil},
+		{folder, "/public.php/webdav/a", httpx.Target{Kind: httpx.Tree, Ref: cloud.Ref{Space: home, Node: dir.ID, Path: "a"}, Prefix: "/base/public.php/webdav"}, nil},
+		{folder, "/dav/public-files/{token}/../x", httpx.Target{}, cloud.Invalid},
+		{folder, "/dav/public-files/{token}/%2e%2e%2fx", httpx.Target{}, cloud.Invalid},
+		{folder, "/dav/public-files/" + lone.Token, httpx.Target{}, cloud.NotExist},
+		{folder, "/dav/public-files", httpx.Target{}, cloud.NotExist},
+		{nil, "/dav/public-files/" + folder.Token, httpx.Target{}, cloud.NotExist},
+		{nil, "/public.php/webdav", httpx.Target{}, cloud.NotExist},
+		{folder, "/public.php/dav", httpx.Target{}, cloud.NotExist},
+		{lone, "/dav/public-files/{token}/", httpx.Target{Kind: httpx.Lone, Ref: lone.Of, Prefix: prefix(lone)}, nil},
+		{lone, "/dav/public-files/{token}/a%20file", httpx.Target{Kind: httpx.Tree, Ref: lone.Of, Prefix: prefix(lone) + "/a%20file"}, nil},
+		{lone, "/dav/public-files/{token}/other", httpx.Target{}, cloud.NotExist},
+		{lone, "/dav/public-files/{token}/a%20file/x", httpx.Target{}, cloud.NotExist},
+		{internal, "/dav/public-files/{token}/x", httpx.Target{Kind: httpx.Tree, Ref: cloud.Ref{Space: home, Node: dir.ID, Path: "x"}, Prefix: prefix(internal)}, nil},
+	} {
+		caller, token := cloud.Caller{User: ada}, ""
+		if tt.v != nil {
+			caller, token = cloud.Caller{Visitor: tt.v}, tt.v.Token
+		}
+		req := at(t, r.WithContext(cloud.WithCaller(r.Context(), caller)), strings.ReplaceAll(tt.path, "{token}", token))
+		got, err := httpx.Locate(req, files)
+		if !errors.Is(err, tt.err) || err == nil && got != tt.want {
+			t.Errorf("%s: got %+v, %v; want %+v, %v", tt.path, got, err, tt.want, tt.err)
+		}
+	}
+}
+
 // Whatever a URL holds, a target that comes of it is clean, and the href that
 // is made of it leads to the same target.
 func FuzzLocate(f *testing.F) {

@@ -1,10 +1,13 @@
 package ocs
 
 import (
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"opencloud/api/httpx"
+	"opencloud/cloud"
 )
 
 // The document has a key for whatever clients look for, and says of each what
@@ -68,18 +71,27 @@ type (
 	}
 
 	files struct {
-		PrivateLinks      bool     `json:"privateLinks"`
-		BigFileChunking   bool     `json:"bigfilechunking"`
-		Undelete          bool     `json:"undelete"`
-		PermanentDeletion bool     `json:"permanent_deletion"`
-		Versioning        bool     `json:"versioning"`
-		Favorites         bool     `json:"favorites"`
-		FullTextSearch    bool     `json:"full_text_search"`
-		Tags              bool     `json:"tags"`
-		BlacklistedFiles  []string `json:"blacklisted_files"`
-		TusSupport        tus      `json:"tus_support"`
-		Archivers         []string `json:"archivers"`
-		AppProviders      []string `json:"app_providers"`
+		PrivateLinks      bool       `json:"privateLinks"`
+		BigFileChunking   bool       `json:"bigfilechunking"`
+		Undelete          bool       `json:"undelete"`
+		PermanentDeletion bool       `json:"permanent_deletion"`
+		Versioning        bool       `json:"versioning"`
+		Favorites         bool       `json:"favorites"`
+		FullTextSearch    bool       `json:"full_text_search"`
+		Tags              bool       `json:"tags"`
+		BlacklistedFiles  []string   `json:"blacklisted_files"`
+		TusSupport        tus        `json:"tus_support"`
+		Archivers         []archiver `json:"archivers"`
+		AppProviders      []string   `json:"app_providers"`
+	}
+	// Clients take the limits for text.
+	archiver struct {
+		Enabled  bool     `json:"enabled"`
+		Version  string   `json:"version"`
+		Formats  []string `json:"formats"`
+		URL      string   `json:"archiver_url"`
+		MaxFiles int      `json:"max_num_files,string"`
+		MaxSize  int64    `json:"max_size,string"`
 	}
 	tus struct {
 		Version        string `json:"version"`
@@ -207,9 +219,9 @@ type (
 	}
 )
 
-// capabilities says what there is. All that is not set is not there.
-func (h *handler) capabilities(site *httpx.Site) answer {
-	o := &h.opts
+// tellCapabilities says what there is. All that is not set is not there.
+func (h *handler) tellCapabilities(r *http.Request, _ string) (any, error) {
+	o, site := &h.opts, httpx.From(r.Context()).Site
 	none := []string{}
 	return answer{
 		Version: versionOf(o),
@@ -217,7 +229,7 @@ func (h *handler) capabilities(site *httpx.Site) answer {
 			Core: coreCap{
 				PollInterval: 60,
 				WebDAVRoot:   "remote.php/webdav",
-				URLSigning:   h.opts.SigningKey != nil,
+				URLSigning:   o.SigningKey != nil,
 				SSE:          o.SSE,
 				Status: status{
 					Installed:      true,
@@ -237,18 +249,58 @@ func (h *handler) capabilities(site *httpx.Site) answer {
 				Versioning:        !o.NoVersions,
 				BlacklistedFiles:  none,
 				TusSupport:        tus{o.TusVersion, o.TusVersion, o.TusExtensions, o.MaxChunkSize, o.MethodOverride},
-				Archivers:         none,
+				Archivers:         archiversOf(o),
 				AppProviders:      none,
 			},
 			DAV:            dav{Reports: none, Trashbin: "1.0"},
-			FilesSharing:   filesSharing{SearchMinLength: o.MinSearch, DefaultPermissions: 22, Public: public{DefaultPermissions: 1}, User: userSharing{ProfilePicture: true, Settings: []enabled{}}},
-			Spaces:         spaces{Version: "1.0.0", Enabled: true, Projects: true, MaxQuota: o.MaxQuota},
-			Graph:          graph{PersonalDataExport: true, Users: graphUsers{ReadOnlyAttributes: none}},
+			FilesSharing:   sharingOf(o),
+			Spaces:         spaces{Version: "1.0.0", Enabled: true, Projects: true, ShareJail: true, MaxQuota: o.MaxQuota},
+			Graph:          graph{PersonalDataExport: true, Users: usersOf(o)},
 			PasswordPolicy: passwordPolicy{o.Password.Min, o.Password.Max, o.Password.Lower, o.Password.Upper, o.Password.Digits, o.Password.Special},
 			Search:         search{searchProperties{MTime: keywords{Keywords: none}, MediaType: keywords{Keywords: none}}},
 			Theme:          theme{logo{none}},
 			Notifications:  notifications{Endpoints: none},
 		},
+	}, nil
+}
+
+func archiversOf(o *Options) []archiver {
+	a := &o.Archiver
+	if a.URL == "" {
+		return []archiver{}
+	}
+	return []archiver{{true, a.Version, a.Formats, a.URL, a.MaxFiles, a.MaxSize}}
+}
+
+func sharingOf(o *Options) filesSharing {
+	writable := o.LinkPassword || o.WritableLinkPassword
+	return filesSharing{
+		APIEnabled: true, CanRename: true, GroupSharing: true, SharingRoles: true,
+		DenyAccess:         slices.ContainsFunc(offered(o, cloud.OnFolder), func(r cloud.ShareRole) bool { return r.Rights == cloud.NoRights }),
+		AutoAcceptShare:    o.AutoAccept,
+		SearchMinLength:    o.MinSearch,
+		DefaultPermissions: 22,
+		UserEnumeration:    userEnumeration{Enabled: true},
+		Public: public{
+			Enabled: true, Upload: true, Multiple: true, SupportsUploadOnly: true, CanEdit: true, Alias: true,
+			DefaultPermissions:         o.DefaultLink,
+			DefaultPublicLinkShareName: "Public link",
+			// A client reads read_write for a file drop, read_write_delete for a
+			// link by which everything can be changed.
+			Password: publicPassword{o.LinkPassword, enforcedFor{o.LinkPassword, writable, writable, writable}},
+		},
+		User: userSharing{ProfilePicture: true, Settings: []enabled{}, ExpireDate: enabled{true}},
+	}
+}
+
+// usersOf says what forms for users should not offer.
+func usersOf(o *Options) graphUsers {
+	if !o.Elsewhere {
+		return graphUsers{ReadOnlyAttributes: []string{}}
+	}
+	return graphUsers{
+		ReadOnlyAttributes: []string{"user.onPremisesSamAccountName", "user.displayName", "user.mail", "user.passwordProfile", "user.accountEnabled"},
+		CreateDisabled:     true, DeleteDisabled: true, ChangePasswordDisabled: true,
 	}
 }
 

@@ -29,8 +29,9 @@ var (
 )
 
 var opts = ocs.Options{
-	Password: ocs.Passwords{Min: 8, Max: 256, Lower: 1, Upper: 2, Digits: 3, Special: 4}, MinSearch: 3,
+	Password: ocs.Passwords{Min: 8, Max: 256, Lower: 1, Upper: 2, Digits: 3, Special: 4}, MinSearch: 3, DefaultLink: 1,
 	Product: "OpenCloud", ProductVersion: "1.2.3", Edition: "Community", Version: "10.11.0",
+	Archiver:   ocs.Archiver{Version: "2.0.0", Formats: []string{"zip", "tar"}, URL: "/archiver", MaxFiles: 10000, MaxSize: 1 << 30},
 	TusVersion: "1.0.0", TusExtensions: "creation,creation-with-upload", MaxChunkSize: 10000000, MethodOverride: "POST",
 }
 
@@ -45,7 +46,7 @@ func start(t *testing.T, rules core.Options) *world {
 	store := mem.New()
 	store.Capacity = 1000
 	w := &world{t: t, core: core.New(store, rules), user: alan}
-	w.h = ocs.New(w.core, opts)
+	w.h = ocs.New(w.core, w.core, nil, opts)
 	return w
 }
 
@@ -188,7 +189,7 @@ func TestSigningKey(t *testing.T) {
 	signing := opts
 	var refused error
 	signing.SigningKey = func(ctx context.Context) (string, error) { return "key of " + cloud.CallerFrom(ctx).User.Name, refused }
-	w.h = ocs.New(w.core, signing)
+	w.h = ocs.New(w.core, w.core, nil, signing)
 	if got := w.json(200, 200, "/ocs/v2.php/cloud/capabilities").(map[string]any)["capabilities"].(map[string]any)["core"].(map[string]any)["support-url-signing"]; got != true {
 		t.Errorf("capability: %v", got)
 	}
@@ -229,7 +230,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func BenchmarkCapabilities(b *testing.B) {
-	h := ocs.New(nil, opts)
+	h := ocs.New(nil, nil, nil, opts)
 	r := httptest.NewRequest("GET", "/ocs/v1.php/cloud/capabilities?format=json", nil)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -7,8 +7,6 @@ package settings
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"slices"
@@ -130,13 +128,10 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, do call) error {
 // read decodes a JSON body; an empty one asks for nothing in particular. Only
 // what says that it is JSON is read, since a form on a foreign page cannot.
 func read(w http.ResponseWriter, r *http.Request, in *request) error {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	var tooLarge *http.MaxBytesError
+	body, err := httpx.Body(w, r, maxBody)
 	switch {
-	case errors.As(err, &tooLarge):
-		return cloud.Refuse(cloud.TooLarge, "The request is too large: at most %d bytes.", maxBody)
 	case err != nil:
-		return cloud.Refuse(cloud.Invalid, "The request did not arrive.")
+		return err
 	case len(body) == 0:
 		return nil
 	}

@@ -24,7 +24,7 @@ func (h *handler) create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ref, err := place(target.Ref, meta)
+	ref, err := place(&target, meta)
 	if err != nil {
 		return err
 	}
@@ -62,29 +62,29 @@ func (h *handler) create(w http.ResponseWriter, r *http.Request) error {
 	if r.Header.Get("X-OC-Mtime") != "" {
 		w.Header().Set("X-OC-Mtime", "accepted")
 	}
-	describe(w.Header(), u)
+	describe(w.Header(), u, ref.Space)
 	w.WriteHeader(http.StatusCreated)
 	return nil
 }
 
 // place is where the file goes: the name in the metadata is a path relative
 // to the URL.
-func place(dir cloud.Ref, meta map[string]string) (cloud.Ref, error) {
+func place(t *httpx.Target, meta map[string]string) (ref cloud.Ref, err error) {
 	var name string
 	for _, key := range []string{"filename", "name", "relativePath"} {
 		if name = meta[key]; name != "" {
 			break
 		}
 	}
-	name, err := cloud.CleanPath(name)
+	name, err = cloud.CleanPath(name)
 	if err != nil {
-		return dir, err
+		return ref, err
 	}
 	if name == "" {
-		return dir, cloud.Refuse(cloud.Invalid, "The name of the file is missing: Upload-Metadata must have a filename.")
+		return ref, cloud.Refuse(cloud.Invalid, "The name of the file is missing: Upload-Metadata must have a filename.")
 	}
-	dir.Path, err = cloud.CleanPath(cloud.Join(dir.Path, name))
-	return dir, err
+	path, err := cloud.CleanPath(cloud.Join(t.Ref.Path, name))
+	return t.At(path), err
 }
 
 // put is how the file is to be written, by the headers and the metadata,

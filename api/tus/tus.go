@@ -128,7 +128,7 @@ func (h *handler) head(w http.ResponseWriter, r *http.Request, id cloud.UploadID
 	}
 	w.Header().Set("Upload-Length", strconv.FormatInt(u.How.Size, 10))
 	w.Header().Set("Upload-Metadata", metadataOf(u))
-	describe(w.Header(), u)
+	describe(w.Header(), u, u.Dir.Space)
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
@@ -150,13 +150,14 @@ func (h *handler) patch(w http.ResponseWriter, r *http.Request, id cloud.UploadI
 	if err != nil {
 		return err
 	}
-	describe(w.Header(), u)
+	describe(w.Header(), u, u.Dir.Space)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// describe says how far an upload is, and of one that is complete what it became.
-func describe(h http.Header, u *cloud.Upload) {
+// describe says how far an upload is, and of one that is complete what it became
+// in a space.
+func describe(h http.Header, u *cloud.Upload, in cloud.SpaceID) {
 	h.Set("Upload-Offset", strconv.FormatInt(u.Offset, 10))
 	n := u.Node
 	if n == nil {
@@ -167,12 +168,18 @@ func describe(h http.Header, u *cloud.Upload) {
 	h.Set("OC-FileId", cloud.ItemID(n.Space, n.ID))
 	h.Set("OC-ETag", httpx.ETag(n.ETag))
 	h.Set("ETag", httpx.ETag(n.ETag))
-	h.Set("OC-Perm", httpx.Permissions(n))
+	h.Set("OC-Perm", httpx.Permissions(n, in))
 	h.Set("Last-Modified", n.MTime.UTC().Format(http.TimeFormat))
 }
 
+// location is where an upload goes on. For a visitor it names the link: a
+// client sends no more with the next piece than where to.
 func location(r *http.Request, id cloud.UploadID) string {
-	return httpx.From(r.Context()).Site.Abs(dataPrefix + url.PathEscape(string(id)))
+	at := httpx.From(r.Context()).Site.Abs(dataPrefix + url.PathEscape(string(id)))
+	if v := cloud.CallerFrom(r.Context()).Visitor; v != nil {
+		at += "?public-token=" + url.QueryEscape(v.Token)
+	}
+	return at
 }
 
 // isPiece tells whether the body has the one media type that TUS has for content.

@@ -17,13 +17,13 @@ import (
 
 // Options are what each kind of client is told to sign in with.
 type Options struct {
-	WebID         string   `yaml:"web_client_id" env:"WEBFINGER_WEB_OIDC_CLIENT_ID" default:"web" doc:"OpenID Connect client of the web app."`
+	WebID         string   `yaml:"web_client_id" env:"WEBFINGER_WEB_OIDC_CLIENT_ID;WEB_OIDC_CLIENT_ID;OC_OIDC_CLIENT_ID" default:"web" doc:"OpenID Connect client of the web app."`
 	WebScopes     []string `yaml:"web_scopes" env:"WEBFINGER_WEB_OIDC_CLIENT_SCOPES" default:"openid,profile,email" doc:"Scopes that the web app asks for; with offline_access it stays signed in when the browser's session has ended."`
-	DesktopID     string   `yaml:"desktop_client_id" env:"WEBFINGER_DESKTOP_OIDC_CLIENT_ID" default:"OpenCloudDesktop" doc:"OpenID Connect client of the desktop app."`
+	DesktopID     string   `yaml:"desktop_client_id" env:"WEBFINGER_DESKTOP_OIDC_CLIENT_ID;OC_OIDC_CLIENT_ID" default:"OpenCloudDesktop" doc:"OpenID Connect client of the desktop app."`
 	DesktopScopes []string `yaml:"desktop_scopes" env:"WEBFINGER_DESKTOP_OIDC_CLIENT_SCOPES" default:"openid,profile,email,offline_access" doc:"Scopes that the desktop app asks for."`
-	AndroidID     string   `yaml:"android_client_id" env:"WEBFINGER_ANDROID_OIDC_CLIENT_ID" default:"OpenCloudAndroid" doc:"OpenID Connect client of the Android app."`
+	AndroidID     string   `yaml:"android_client_id" env:"WEBFINGER_ANDROID_OIDC_CLIENT_ID;OC_OIDC_CLIENT_ID" default:"OpenCloudAndroid" doc:"OpenID Connect client of the Android app."`
 	AndroidScopes []string `yaml:"android_scopes" env:"WEBFINGER_ANDROID_OIDC_CLIENT_SCOPES" default:"openid,profile,email,offline_access" doc:"Scopes that the Android app asks for."`
-	IOSID         string   `yaml:"ios_client_id" env:"WEBFINGER_IOS_OIDC_CLIENT_ID" default:"OpenCloudIOS" doc:"OpenID Connect client of the iOS app."`
+	IOSID         string   `yaml:"ios_client_id" env:"WEBFINGER_IOS_OIDC_CLIENT_ID;OC_OIDC_CLIENT_ID" default:"OpenCloudIOS" doc:"OpenID Connect client of the iOS app."`
 	IOSScopes     []string `yaml:"ios_scopes" env:"WEBFINGER_IOS_OIDC_CLIENT_SCOPES" default:"openid,profile,email,offline_access" doc:"Scopes that the iOS app asks for."`
 
 	Issuer string `yaml:"-"` // of OpenID Connect

@@ -41,7 +41,8 @@ type handler struct {
 	product string
 }
 
-// New serves /, /status and /status.php to anybody; all other paths are not there.
+// New serves /, /status and /status.php to anybody, and leads from addresses of
+// old to those of today; all other paths are not there.
 func New(opts Options) http.Handler {
 	body, err := json.Marshal(status{
 		Installed:      true,
@@ -70,6 +71,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
 		answer(w, r, "text/html; charset=utf-8", h.page(httpx.From(r.Context()).Site))
 	default:
+		if to, ok := moved(r.URL.EscapedPath()); ok {
+			move(w, r, to)
+			return
+		}
 		httpx.WriteText(w, r, cloud.NotExist)
 	}
 }

@@ -76,3 +76,24 @@ func TestNothingElse(t *testing.T) {
 	}
 	do(t, 404, "POST", "/status.php")
 }
+
+// Addresses of old lead to those of today, and never to another server.
+func TestMoved(t *testing.T) {
+	for path, want := range map[string]string{
+		"/index.php/s/abc":             "/cloud/s/abc",
+		"/index.php/s/abc/a%20b":       "/cloud/s/abc/a%20b",
+		"/index.php/s//evil.example":   "/cloud/s//evil.example",
+		"/index.php/f/a%24b%21c":       "/cloud/f/a%24b%21c",
+		"/index.php/apps/files/?dir=/": "/cloud/",
+		"/apps/files?dir=/a":           "/cloud/",
+	} {
+		rec := do(t, 301, "GET", path)
+		if got := rec.Header().Get("Location"); got != want {
+			t.Errorf("%s: got %q, want %q", path, got, want)
+		}
+	}
+	for _, path := range []string{"/index.php/", "/index.php/s/", "/index.phps/s/x", "/index.php//evil.example", "/index.php/else", "/s/abc", "/f/abc", "/apps/files/x"} {
+		do(t, 404, "GET", path)
+	}
+	do(t, 404, "POST", "/index.php/s/abc")
+}

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -55,6 +56,8 @@ type Store struct {
 var (
 	_ cloud.AppTokens   = (*Store)(nil)
 	_ cloud.Credentials = (*Store)(nil)
+
+	_ cloud.CredentialList = (*Store)(nil)
 )
 
 // record is what a file holds.
@@ -271,6 +274,22 @@ func (s *Store) remove(of cloud.UserID, id string) error {
 
 // SignOut leaves the tokens: no password has begun them.
 func (s *Store) SignOut(context.Context, cloud.UserID) error { return nil }
+
+// List is AppTokens for who lists all kinds of credentials.
+func (s *Store) List(ctx context.Context, of cloud.UserID) iter.Seq2[cloud.Credential, error] {
+	return func(yield func(cloud.Credential, error) bool) {
+		all, err := s.AppTokens(ctx, of)
+		if err != nil {
+			yield(cloud.Credential{}, err)
+			return
+		}
+		for _, t := range all {
+			if !yield(cloud.Credential{Kind: "app token", Label: t.Label, Made: t.Made, Used: t.Used, Expires: t.Expires}, nil) {
+				return
+			}
+		}
+	}
+}
 
 // Forget drops all tokens of a user.
 func (s *Store) Forget(_ context.Context, of cloud.UserID) error {

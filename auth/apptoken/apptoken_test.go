@@ -77,6 +77,16 @@ func TestLife(t *testing.T) {
 		if diff := cmp.Diff([]cloud.AppToken{later, made}, list()); diff != "" {
 			t.Error(diff)
 		}
+		var labels []string
+		for c, err := range s.List(t.Context(), adaID) {
+			if err != nil || c.Kind != "app token" || c.Expires.IsZero() {
+				t.Errorf("List: got %+v, %v", c, err)
+			}
+			labels = append(labels, c.Label)
+		}
+		if diff := cmp.Diff([]string{"", "rclone"}, labels); diff != "" {
+			t.Error(diff)
+		}
 		for _, c := range []struct {
 			name, secret string
 			want         bool

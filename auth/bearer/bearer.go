@@ -16,19 +16,23 @@ import (
 // A Token is what one says that is good.
 type Token struct {
 	ID      string
-	Session string
+	Session string // empty: the issuer does not say
+	Subject string // whom it is about, in the words of an issuer that is not us
 	User    cloud.UserID
+	Issued  time.Time // or found to be good
 	Expires time.Time
+	Again   time.Time // when the issuer is to be asked again; zero: never
 }
 
-// An Issuer made the tokens. It must be safe for concurrent use.
+// An Issuer made the tokens, or knows who did. It must be safe for concurrent use.
 type Issuer interface {
 	// Token checks everything about a token, which may be costly;
-	// Unauthorized when it is not good.
-	Token(raw string) (Token, error)
+	// Unauthorized when it is not good, Permission when it is but leads to no
+	// account, Unavailable when nobody can say.
+	Token(ctx context.Context, raw string) (Token, error)
 	// Alive tells whether the session of a token goes on and the token was
 	// not revoked. It is asked with each request.
-	Alive(session, token string) bool
+	Alive(*Token) bool
 }
 
 // Bearer is an auth.Scheme.
@@ -37,14 +41,21 @@ type Bearer struct {
 	issuer Issuer
 
 	mu         sync.Mutex
-	young, old map[[sha256.Size]byte]Token // two generations: the old one is dropped when the young one is full
+	young, old map[digest]*Token // two generations: the old one is dropped when the young one is full; a *Token never changes
 }
+
+// digest is what is kept of a token.
+type digest [sha256.Size]byte
 
 // generation bounds what is remembered.
 const generation = 10_000
 
+// pause is how long a token whose issuer cannot be asked again goes on
+// without another try.
+const pause = 5 * time.Second
+
 func New(dir cloud.Directory, issuer Issuer) *Bearer {
-	return &Bearer{dir: dir, issuer: issuer, young: map[[sha256.Size]byte]Token{}}
+	return &Bearer{dir: dir, issuer: issuer, young: map[digest]*Token{}}
 }
 
 func (b *Bearer) Name() string      { return "Bearer" }
@@ -53,12 +64,9 @@ func (b *Bearer) Challenge() string { return `Bearer realm="OpenCloud"` }
 // Verify never calls try: tokens cannot be guessed, and clients whose token
 // has expired must not use up tries.
 func (b *Bearer) Verify(ctx context.Context, raw string, _ func(account string) error) (cloud.Caller, error) {
-	t, err := b.token(raw)
+	t, err := b.token(ctx, raw)
 	if err != nil {
 		return cloud.Caller{}, err
-	}
-	if !time.Now().Before(t.Expires) || !b.issuer.Alive(t.Session, t.ID) {
-		return cloud.Caller{}, cloud.Refuse(cloud.Unauthorized, "The token has expired. Sign in again.")
 	}
 	u, err := b.dir.User(ctx, "id", string(t.User))
 	switch {
@@ -70,27 +78,53 @@ func (b *Bearer) Verify(ctx context.Context, raw string, _ func(account string) 
 	return cloud.Caller{User: u, Session: t.Session}, nil
 }
 
-// token is what a good token says, from memory if it can be.
-func (b *Bearer) token(raw string) (Token, error) {
-	sum := sha256.Sum256([]byte(raw))
-	b.mu.Lock()
-	t, ok := b.young[sum]
-	if !ok {
-		t, ok = b.old[sum]
-	}
-	b.mu.Unlock()
-	if ok {
+// token is what a token says that is good now, from memory if it can be.
+func (b *Bearer) token(ctx context.Context, raw string) (*Token, error) {
+	sum := digest(sha256.Sum256([]byte(raw)))
+	now := time.Now()
+	t := b.recall(sum)
+	good := t != nil && now.Before(t.Expires) && b.issuer.Alive(t)
+	switch {
+	case good && (t.Again.IsZero() || now.Before(t.Again)):
 		return t, nil
+	case t != nil && t.Again.IsZero():
+		return nil, expired()
 	}
-	t, err := b.issuer.Token(raw)
-	if err != nil {
-		return t, err
+	fresh, err := b.issuer.Token(ctx, raw)
+	switch {
+	case err != nil && good && cloud.KindOf(err) == cloud.Unavailable:
+		later := *t
+		later.Again = now.Add(pause)
+		return b.remember(sum, &later), nil
+	case err != nil:
+		return nil, err
 	}
+	b.remember(sum, &fresh)
+	if !time.Now().Before(fresh.Expires) || !b.issuer.Alive(&fresh) {
+		return nil, expired()
+	}
+	return &fresh, nil
+}
+
+func expired() error {
+	return cloud.Refuse(cloud.Unauthorized, "The token has expired. Sign in again.")
+}
+
+func (b *Bearer) recall(sum digest) *Token {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if t := b.young[sum]; t != nil {
+		return t
+	}
+	return b.old[sum]
+}
+
+func (b *Bearer) remember(sum digest, t *Token) *Token {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.young) >= generation {
-		b.old, b.young = b.young, make(map[[sha256.Size]byte]Token)
+		b.old, b.young = b.young, make(map[digest]*Token)
 	}
 	b.young[sum] = t
-	return t, nil
+	return t
 }

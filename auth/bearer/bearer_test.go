@@ -16,18 +16,30 @@ import (
 type mint struct {
 	checked int
 	ended   map[string]bool // sessions and tokens
+	again   time.Duration   // how long it need not be asked again; 0: never
+	since   time.Time       // what was found to be good before is not alive
+	err     error           // instead of an answer
 }
 
-func (m *mint) Token(raw string) (Token, error) {
+func (m *mint) Token(_ context.Context, raw string) (Token, error) {
 	m.checked++
+	if m.err != nil {
+		return Token{}, m.err
+	}
 	var user, session string
 	if n, _ := fmt.Sscan(raw, &user, &session); n != 2 {
 		return Token{}, cloud.Unauthorized
 	}
-	return Token{ID: raw, Session: session, User: cloud.UserID(user), Expires: time.Now().Add(5 * time.Minute)}, nil
+	t := Token{ID: raw, Session: session, User: cloud.UserID(user), Issued: time.Now(), Expires: time.Now().Add(5 * time.Minute)}
+	if m.again != 0 {
+		t.Again = time.Now().Add(m.again)
+	}
+	return t, nil
 }
 
-func (m *mint) Alive(session, token string) bool { return !m.ended[session] && !m.ended[token] }
+func (m *mint) Alive(t *Token) bool {
+	return !m.ended[t.Session] && !m.ended[t.ID] && !t.Issued.Before(m.since)
+}
 
 func fixture(t testing.TB) (*Bearer, *mint, *builtin.Directory, *cloud.User) {
 	t.Helper()
@@ -104,10 +116,50 @@ func TestVerify(t *testing.T) {
 	})
 }
 
+// An issuer that wants to be asked again is, and not more often; while it
+// cannot be asked what was good goes on until it expires.
+func TestAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, m, _, u := fixture(t)
+		m.again = 10 * time.Second
+		kind := func() cloud.Kind {
+			_, err := b.Verify(t.Context(), string(u.ID)+" s1", never)
+			return cloud.KindOf(err)
+		}
+		want := func(what string, k cloud.Kind, checked int) {
+			t.Helper()
+			if got := kind(); got != k || m.checked != checked {
+				t.Errorf("%s: got %v, asked %d times; want %v, %d", what, got, m.checked, k, checked)
+			}
+		}
+		want("first", cloud.Other, 1) // the kind of no error
+		want("at once", cloud.Other, 1)
+		time.Sleep(10 * time.Second)
+		want("later", cloud.Other, 2)
+		m.err = cloud.Unavailable
+		time.Sleep(10 * time.Second)
+		want("nobody to ask", cloud.Other, 3)
+		want("not again at once", cloud.Other, 3)
+		time.Sleep(pause)
+		want("but after a pause", cloud.Other, 4)
+		time.Sleep(5 * time.Minute)
+		want("expired", cloud.Unavailable, 5)
+		m.err = nil
+		want("back", cloud.Other, 6)
+		time.Sleep(time.Second)
+		m.since = time.Now()
+		want("not alive, asked again", cloud.Other, 7)
+		m.err = cloud.Unauthorized
+		time.Sleep(10 * time.Second)
+		want("no good any more", cloud.Unauthorized, 8)
+		want("and so it stays", cloud.Unauthorized, 9)
+	})
+}
+
 func TestMemoryIsBounded(t *testing.T) {
 	b, _, _, _ := fixture(t)
 	for i := range 3 * generation {
-		if _, err := b.token("u " + strconv.Itoa(i)); err != nil {
+		if _, err := b.token(t.Context(), "u "+strconv.Itoa(i)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -24,7 +24,7 @@ func (h *house) another() { h.jar, _ = cookiejar.New(nil) }
 // own is a context of whoever has an access token.
 func (h *house) own(g grant) context.Context {
 	h.t.Helper()
-	tok, err := h.p.Token(g.Access)
+	tok, err := h.p.Token(h.t.Context(), g.Access)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -485,7 +485,7 @@ func TestBCP410Tokens(t *testing.T) {
 		return b64.EncodeToString([]byte(header)) + "." + b64.EncodeToString(body) + "."
 	}
 	public, _ := json.Marshal(key.Public())
-	if _, err := h.p.Token(forge(keyring.Algorithm, key.Key, typeAccess, key.KeyID, same)); err != nil {
+	if _, err := h.p.Token(t.Context(), forge(keyring.Algorithm, key.Key, typeAccess, key.KeyID, same)); err != nil {
 		t.Fatalf("our own forgery: %v", err) // else the rest proves nothing
 	}
 	for what, raw := range map[string]string{
@@ -512,7 +512,7 @@ func TestBCP410Tokens(t *testing.T) {
 		"huge":             strings.Repeat("a", maxToken+1),
 		"JSON form":        `{"payload":"","signatures":[]}`,
 	} {
-		if got, err := h.p.Token(raw); cloud.KindOf(err) != cloud.Unauthorized {
+		if got, err := h.p.Token(t.Context(), raw); cloud.KindOf(err) != cloud.Unauthorized {
 			t.Errorf("%s: got %+v, %v; want %v", what, got, err, cloud.Unauthorized)
 		}
 	}

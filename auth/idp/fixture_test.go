@@ -271,7 +271,7 @@ func (h *house) desktop() grant {
 
 func (h *house) good(g grant) bool {
 	h.t.Helper()
-	_, err := h.p.Token(g.Access)
+	_, err := h.p.Token(h.t.Context(), g.Access)
 	return err == nil
 }
 

@@ -43,7 +43,7 @@ func TestSignIn(t *testing.T) {
 	if header, c := parts(t, g.Access); header["typ"] != "at+jwt" || c["aud"] != site || c["client_id"] != "web" || c["email"] != nil {
 		t.Errorf("access token: %v %v", header, c)
 	}
-	tok, err := h.p.Token(g.Access)
+	tok, err := h.p.Token(h.t.Context(), g.Access)
 	if err != nil || tok.User != h.ada.ID {
 		t.Errorf("Token: %+v, %v", tok, err)
 	}

@@ -166,7 +166,7 @@ func FuzzToken(f *testing.F) {
 	f.Add("e30.e30.")
 	f.Add(`{"payload":"e30","protected":"eyJhbGciOiJub25lIn0","signature":""}`)
 	f.Fuzz(func(t *testing.T, raw string) {
-		if tok, err := h.p.Token(raw); err == nil && (raw != g.Access || tok.User != h.ada.ID) {
+		if tok, err := h.p.Token(t.Context(), raw); err == nil && (raw != g.Access || tok.User != h.ada.ID) {
 			t.Fatalf("%q is good: %+v", raw, tok)
 		}
 		h.p.read(typeID, raw)
@@ -177,7 +177,7 @@ func BenchmarkToken(b *testing.B) {
 	h := newHouse(b)
 	g := h.web()
 	for b.Loop() {
-		if _, err := h.p.Token(g.Access); err != nil {
+		if _, err := h.p.Token(b.Context(), g.Access); err != nil {
 			b.Fatal(err)
 		}
 	}

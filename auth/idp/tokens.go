@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -125,14 +126,14 @@ func (p *Provider) access(raw string) (*claims, error) {
 		return nil, err
 	case c.Audience != p.issuer || c.ID == "" || c.Session == "":
 		return nil, cloud.Refuse(cloud.Unauthorized, "The token is not for this server.")
-	case time.Now().Unix() >= c.Expires || !p.Alive(c.Session, c.ID):
+	case time.Now().Unix() >= c.Expires || !p.Alive(&bearer.Token{Session: c.Session, ID: c.ID}):
 		return nil, cloud.Refuse(cloud.Unauthorized, "The token has expired. Sign in again.")
 	}
 	return c, nil
 }
 
 // Token and Alive make the provider a bearer.Issuer.
-func (p *Provider) Token(raw string) (bearer.Token, error) {
+func (p *Provider) Token(_ context.Context, raw string) (bearer.Token, error) {
 	c, err := p.access(raw)
 	if err != nil {
 		return bearer.Token{}, err
@@ -142,9 +143,9 @@ func (p *Provider) Token(raw string) (bearer.Token, error) {
 
 // Alive tells whether the session of an access token goes on and the token
 // itself was not revoked.
-func (p *Provider) Alive(session, token string) bool {
+func (p *Provider) Alive(t *bearer.Token) bool {
 	p.heed()
-	return p.live.Alive(session, token)
+	return p.live.Alive(t.Session, t.ID)
 }
 
 // random is n random bytes as text.

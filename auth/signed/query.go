@@ -2,7 +2,6 @@ package signed
 
 import (
 	"crypto/pbkdf2"
-	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/hex"
@@ -10,7 +9,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"opencloud/auth/basic"
@@ -107,7 +105,7 @@ func (s *Signer) byKey(r *http.Request, try func(account string) error) (*cloud.
 		return nil, err
 	}
 	for _, k := range keys {
-		if s.seen.has(k.Text, address, q.signature) {
+		if s.seen.Has(k.Text, address, q.signature) {
 			return u, nil
 		}
 	}
@@ -120,7 +118,7 @@ func (s *Signer) byKey(r *http.Request, try func(account string) error) (*cloud.
 	}
 	for _, k := range keys {
 		if same(derive(k.Text, address), q.signature) {
-			s.seen.add(k.Text, address, q.signature)
+			s.seen.Add(k.Text, address, q.signature)
 			return u, nil
 		}
 	}
@@ -137,42 +135,3 @@ func derive(key, address string) string {
 }
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
-
-// memory knows which signatures were right: to check one takes milliseconds,
-// and a browser that reads a file in parts asks often. It is of two
-// generations: when the young one is full it becomes the old one.
-type memory struct {
-	mu         sync.Mutex
-	young, old map[[sha256.Size]byte]struct{}
-}
-
-const generation = 10_000
-
-func newMemory() *memory {
-	return &memory{young: map[[sha256.Size]byte]struct{}{}}
-}
-
-func digest(key, address, signature string) [sha256.Size]byte {
-	return sha256.Sum256([]byte(key + "\x00" + signature + "\x00" + address)) // the first two have no NUL
-}
-
-func (m *memory) has(key, address, signature string) bool {
-	sum := digest(key, address, signature)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	_, ok := m.young[sum]
-	if !ok {
-		_, ok = m.old[sum]
-	}
-	return ok
-}
-
-func (m *memory) add(key, address, signature string) {
-	sum := digest(key, address, signature)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.young) >= generation {
-		m.old, m.young = m.young, make(map[[sha256.Size]byte]struct{})
-	}
-	m.young[sum] = struct{}{}
-}

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"opencloud/auth/idp/file"
+	"opencloud/auth/recent"
 	"opencloud/cloud"
 )
 
@@ -49,8 +50,8 @@ type Signer struct {
 	secret []byte
 	nobody string // a key that is no user's
 
-	mu   sync.Mutex // held while a file is changed
-	seen *memory
+	mu   sync.Mutex  // held while a file is changed
+	seen *recent.Set // signatures: to check one takes milliseconds, and a browser that reads a file in parts asks often
 }
 
 var _ cloud.Credentials = (*Signer)(nil)
@@ -65,7 +66,7 @@ func Open(path string, dir cloud.Directory, opts Options) (*Signer, error) {
 	if opts.Secret != "" && len(opts.Secret) < minSecret {
 		return nil, cloud.Refuse(cloud.Invalid, "The secret of download addresses (OC_URL_SIGNING_SECRET) is too short: at least %d bytes.", minSecret)
 	}
-	s := &Signer{path: path, dir: dir, opts: opts, base: origin(opts.URL) + opts.URL.EscapedPath(), secret: []byte(opts.Secret), nobody: newKey(), seen: newMemory()}
+	s := &Signer{path: path, dir: dir, opts: opts, base: origin(opts.URL) + opts.URL.EscapedPath(), secret: []byte(opts.Secret), nobody: newKey(), seen: recent.New()}
 	err := os.MkdirAll(path, 0o700)
 	if err == nil && opts.Secret == "" {
 		s.secret, err = ownSecret(filepath.Join(path, "secret"))

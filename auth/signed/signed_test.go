@@ -19,6 +19,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"opencloud/auth/recent"
 	"opencloud/cloud"
 	"opencloud/directory/mem"
 )
@@ -200,7 +201,7 @@ func TestSignature(t *testing.T) {
 			if d.tries != want {
 				t.Errorf("%s: %d tries, want %d", c.name, d.tries, want)
 			}
-			s.seen = newMemory()
+			s.seen = recent.New()
 		}
 		// Who guesses is held up, who has signed is not.
 		d := &door{Signer: s}
@@ -575,7 +576,7 @@ func BenchmarkEnter(b *testing.B) {
 	b.Run("signature", func(b *testing.B) {
 		r := httptest.NewRequest("GET", good("ada", s.keyOf(b, ada)).address(), nil)
 		for b.Loop() {
-			s.seen = newMemory()
+			s.seen = recent.New()
 			if _, ok, err := s.Enter(r, func(string) error { return nil }); !ok || err != nil {
 				b.Fatal(ok, err)
 			}

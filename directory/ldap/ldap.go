@@ -260,7 +260,7 @@ func (d *Directory) personOf(e *lib.Entry) *person {
 	p.User = cloud.User{
 		ID: cloud.UserID(d.userID.text(e.GetEqualFoldRawAttributeValue(o.UserID))), Name: named(e, o.UserName),
 		Display: value(e, o.UserDisplay), GivenName: value(e, o.UserGiven), Surname: value(e, o.UserSurname), Mail: value(e, o.UserMail),
-		Made: made(e),
+		Made: made(e), ReadOnly: !o.Write,
 	}
 	if !fits(string(p.ID)) || !fits(p.Name) {
 		d.nameless.Do(func() {

@@ -37,13 +37,13 @@ var (
 func New(users ...*cloud.User) *Directory {
 	d := &Directory{passwords: map[cloud.UserID]string{}, documents: map[cloud.UserID]map[string][]byte{}}
 	for _, u := range users {
-		d.users = append(d.users, *copied(*u))
+		d.users = append(d.users, *d.copied(*u))
 	}
 	return d
 }
 
-func copied(u cloud.User) *cloud.User {
-	u.Groups = slices.Clone(u.Groups)
+func (d *Directory) copied(u cloud.User) *cloud.User {
+	u.Groups, u.ReadOnly = slices.Clone(u.Groups), d.ReadOnly
 	return &u
 }
 
@@ -74,7 +74,7 @@ func (d *Directory) User(_ context.Context, by, value string) (*cloud.User, erro
 	if i < 0 {
 		return nil, cloud.NotExist
 	}
-	return copied(d.users[i]), nil
+	return d.copied(d.users[i]), nil
 }
 
 // contains is regardless of case.
@@ -103,7 +103,7 @@ func (d *Directory) those(who func(*cloud.User) bool) iter.Seq2[*cloud.User, err
 		d.mu.Lock()
 		all := make([]*cloud.User, len(d.users))
 		for i, u := range d.users {
-			all[i] = copied(u)
+			all[i] = d.copied(u)
 		}
 		d.mu.Unlock()
 		for _, u := range all {
@@ -144,7 +144,7 @@ func (d *Directory) SetUser(_ context.Context, u *cloud.User, password string) (
 	if password != "" {
 		d.passwords[set.ID] = password
 	}
-	return copied(set), nil
+	return d.copied(set), nil
 }
 
 func (d *Directory) RemoveUser(_ context.Context, id cloud.UserID) error {
@@ -169,7 +169,7 @@ func (d *Directory) Verify(_ context.Context, name, password string) (*cloud.Use
 	if i < 0 || d.users[i].Disabled || password == "" || d.passwords[d.users[i].ID] != password {
 		return nil, cloud.Unauthorized
 	}
-	return copied(d.users[i]), nil
+	return d.copied(d.users[i]), nil
 }
 
 // findGroup is where a group is, -1 if there is none. The caller holds mu.

@@ -25,15 +25,16 @@ var may = map[string][]string{
 	"search":    {"cloud", "search"},
 	"core":      {"cloud"}, // no driver: rules do not know disks
 	"api/httpx": {"cloud"},
-	"api":       {"cloud", "api/httpx"},                                   // not core, not drivers, not each other
+	"api":       {"cloud", "api/httpx"}, // not core, not drivers, not each other
+	"web":       {"cloud", "api/httpx"},
 	"config":    {"cloud", "core", "storage", "directory", "auth", "api"}, // for their Options only
-	"app":       {"cloud", "core", "storage", "directory", "auth", "api", "config"},
-	"cmd":       {"cloud", "core", "storage", "directory", "auth", "api", "config", "app"},
-	"test":      {"cloud", "core", "storage", "directory", "auth", "api", "config", "app", "test"},
+	"app":       {"cloud", "core", "storage", "directory", "auth", "api", "config", "web"},
+	"cmd":       {"cloud", "core", "storage", "directory", "auth", "api", "config", "web", "app"},
+	"test":      {"cloud", "core", "storage", "directory", "auth", "api", "config", "web", "app", "test"},
 }
 
 // kits are ordinary packages that tests of other floors may use.
-var kits = []string{"storage/mem", "storage/faulty", "storage/storagetest", "directory/directorytest", "directory/mem", "directory/builtin", "auth/apptoken", "core", "test"}
+var kits = []string{"storage/mem", "storage/faulty", "storage/storagetest", "storage/posix", "directory/directorytest", "directory/mem", "directory/builtin", "directory/secret", "auth/apptoken", "core", "test"}
 
 func TestImports(t *testing.T) {
 	// Parsed here rather than asked of go list, so that go test sees the

@@ -8,10 +8,15 @@ import (
 	"testing"
 )
 
-// What docs/security.md says is shown by a test is.
-func TestSecurityDoc(t *testing.T) {
-	root := filepath.Join("..", "..")
-	body, err := os.ReadFile(filepath.Join(root, "docs", "security.md"))
+// What these pages say is shown by a test is.
+func TestDocs(t *testing.T) {
+	for _, page := range []string{"security.md", "sharing.md"} {
+		t.Run(page, func(t *testing.T) { testDoc(t, page) })
+	}
+}
+
+func testDoc(t *testing.T, page string) {
+	body, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -19,21 +24,24 @@ func TestSecurityDoc(t *testing.T) {
 	if len(named) == 0 {
 		t.Fatal("it names no test")
 	}
-	sources := map[string][]byte{}
 	for _, m := range named {
-		dir, name := string(m[1]), m[2]
-		if sources[dir] == nil {
-			files, _ := filepath.Glob(filepath.Join(root, filepath.FromSlash(dir), "*_test.go"))
-			for _, f := range files {
-				src, err := os.ReadFile(f)
-				if err != nil {
-					t.Fatal(err)
-				}
-				sources[dir] = append(sources[dir], src...)
-			}
-		}
-		if !bytes.Contains(sources[dir], []byte("\nfunc "+string(name)+"(")) {
+		if dir, name := string(m[1]), string(m[2]); !exists(t, dir, name) {
 			t.Errorf("there is no %s in %s", name, dir)
 		}
 	}
+}
+
+// exists tells whether there is such a test in the package at a path.
+func exists(t *testing.T, dir, name string) bool {
+	files, _ := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(dir), "*_test.go"))
+	for _, f := range files {
+		src, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(src, []byte("\nfunc "+name+"(")) {
+			return true
+		}
+	}
+	return false
 }
