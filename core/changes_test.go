@@ -473,6 +473,46 @@ func TestChangesTooOld(t *testing.T) {
 	}
 }
 
+// Of very much one hears in several answers or, by path, has to start over.
+func TestChangesOfVeryMuch(t *testing.T) {
+	store := mem.New()
+	store.History = 2 * maxFold
+	c := New(store, Options{})
+	ctx := as(bob)
+	s, err := c.SetSpace(ctx, &cloud.Space{Name: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &replica{core: c, ctx: ctx, feed: cloud.Feed{Space: s.ID}}
+	if err := r.catchUp(); err != nil {
+		t.Fatal(err)
+	}
+	first, err := store.MakeDir(ctx, s.ID, s.ID.Root(), "first")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range maxFold + 10 {
+		if _, err := store.Edit(ctx, s.ID, first.ID, func(n *cloud.Node) error { n.MTime = time.Unix(int64(i), 0); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := store.MakeDir(ctx, s.ID, first.ID, "last"); err != nil {
+		t.Fatal(err)
+	}
+	byPath := r.feed
+	byPath.ByPath = true
+	if _, err := c.Changes(ctx, byPath); !errors.Is(err, cloud.TooOld) {
+		t.Errorf("by path: got %v, want TooOld", err)
+	}
+	p, err := c.Changes(ctx, r.feed)
+	if err != nil || !p.More || len(p.Diffs) != 2 {
+		t.Errorf("got %+v, %v, want the first folder and the root, and more to come", p, err)
+	}
+	if r.check(t); r.again > 0 {
+		t.Error("had to start over")
+	}
+}
+
 // Ten changes cost the same however many nodes there are.
 func BenchmarkChanges(b *testing.B) {
 	for _, nodes := range []int{1_000, 100_000} {
