@@ -148,7 +148,7 @@ func (c *Client) page(ctx context.Context) (*page, error) {
 	case http.StatusGone:
 		return nil, errStartOver
 	case http.StatusForbidden, http.StatusNotFound:
-		return nil, NoAccess
+		return nil, ErrNoAccess
 	default:
 		return nil, unexpected(resp)
 	}

@@ -20,9 +20,9 @@ import (
 	"time"
 )
 
-// NoAccess is that the space is not there for the user, or not any more. What
+// ErrNoAccess is that the space is not there for the user, or not any more. What
 // is in the folder stays.
-var NoAccess = errors.New("follow: there is no such space for this user")
+var ErrNoAccess = errors.New("follow: there is no such space for this user")
 
 // Options say what to keep in step with what.
 type Options struct {

@@ -246,7 +246,7 @@ func (u user) alter(rnd *rand.Rand, drive string) {
 		}
 	}
 	to := func(p string) []string { return []string{"Destination", u.URL + base + escape(p)} }
-	switch n := rnd.IntN(13); {
+	switch n := rnd.IntN(16); {
 	case len(files) < 3 || len(dirs) < 3 || n < 2:
 		send("PUT", free(), body())
 		send("MKCOL", free(), "")
@@ -277,13 +277,22 @@ func (u user) alter(rnd *rand.Rand, drive string) {
 		send("DELETE", dir, "")
 	case n == 11:
 		send("DELETE", pick(append(files, dirs...)), "")
-	default:
+	case n == 12:
+		send("DELETE", pick(dirs), "")
+	default: // out of the trash, folders rather than files
 		bin := u.members("/dav/spaces/trash-bin/" + drive)
+		if whole := slices.DeleteFunc(slices.Clone(bin), func(m member) bool { return m.Dir == nil }); len(whole) > 0 && rnd.IntN(3) > 0 {
+			bin = whole
+		}
 		if len(bin) == 0 {
 			return
 		}
 		m := bin[rnd.IntN(len(bin))]
-		if status, _, got := u.do("MOVE", m.Href, "", to(strings.Trim(m.Orig, "/"))...); status >= 500 {
+		back := strings.Trim(m.Orig, "/")
+		if rnd.IntN(2) == 0 {
+			back = free()
+		}
+		if status, _, got := u.do("MOVE", m.Href, "", to(back)...); status >= 500 {
 			u.Fatalf("restore %s: %d %s", m.Orig, status, got)
 		}
 	}
@@ -495,8 +504,8 @@ func TestRevoked(t *testing.T) {
 	admin.must("PUT", "/dav/spaces/"+home+"/secret", "secret")
 	invite("drives/"+home+"/items/"+h.Get("OC-FileId"), "viewer")
 	opts := mary.options(home, 0)
-	if err := open(t, opts).Sync(t.Context()); !errors.Is(err, NoAccess) {
-		t.Errorf("the space around a share: got %v, want %v", err, NoAccess)
+	if err := open(t, opts).Sync(t.Context()); !errors.Is(err, ErrNoAccess) {
+		t.Errorf("the space around a share: got %v, want %v", err, ErrNoAccess)
 	}
 	if got := tree(t, opts.Folder); len(got) != 0 {
 		t.Errorf("the space around a share: got %v, want nothing", got)
@@ -524,8 +533,8 @@ func TestRevoked(t *testing.T) {
 	admin.must("DELETE", "/graph/v1beta1/drives/"+project+"/root/permissions/"+permission, "")
 	admin.must("PUT", "/dav/spaces/"+project+"/f", "two")
 	admin.must("PUT", "/dav/spaces/"+project+"/g", "new")
-	if err := c.Sync(t.Context()); !errors.Is(err, NoAccess) {
-		t.Errorf("revoked: got %v, want %v", err, NoAccess)
+	if err := c.Sync(t.Context()); !errors.Is(err, ErrNoAccess) {
+		t.Errorf("revoked: got %v, want %v", err, ErrNoAccess)
 	}
 	if diff := cmp.Diff(before, tree(t, opts.Folder)); diff != "" {
 		t.Errorf("revoked: the folder was (-) and is (+):\n%s", diff)
