@@ -515,7 +515,7 @@ func TestChangesOfVeryMuch(t *testing.T) {
 
 // Ten changes cost the same however many nodes there are.
 func BenchmarkChanges(b *testing.B) {
-	for _, nodes := range []int{1_000, 100_000} {
+	for _, nodes := range []int{1_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprintf("of=%d", nodes), func(b *testing.B) {
 			store := mem.New()
 			c := New(store, Options{})
